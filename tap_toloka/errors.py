@@ -1,0 +1,81 @@
+"""What Toloka says when it refuses, and how long it asks to wait, in plain words."""
+
+from __future__ import annotations
+
+import email.utils
+import typing as t
+from datetime import datetime, timezone
+
+import msgspec
+
+if t.TYPE_CHECKING:
+    import requests
+
+QUOTA_SECONDS = {"MIN": 60, "HOUR": 60 * 60, "DAY": 24 * 60 * 60}
+"""Length of each quota that a 429 can name in `payload.interval` (toloka-kit)."""
+
+_LONGEST_PAYLOAD = 300
+
+
+class TolokaError(msgspec.Struct):
+    """Body of an answer that is no success (openapi): every part may be missing."""
+
+    code: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+    payload: t.Any = None
+
+    @classmethod
+    def of(cls, response: requests.Response) -> TolokaError:
+        """Read the body of a response, which may be anything."""
+        try:
+            return msgspec.json.decode(response.content, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return cls()  # from a proxy or a balancer, not from Toloka
+
+    @property
+    def quota(self) -> str | None:
+        """The quota that ran out: `MIN`, `HOUR`, `DAY`, if a 429 names one."""
+        quota = self.payload.get("interval") if isinstance(self.payload, dict) else None
+        return quota if isinstance(quota, str) else None
+
+
+def describe(response: requests.Response) -> str:
+    """Put an answer into one line: status, code, message, fields concerned, request id."""
+    error = TolokaError.of(response)
+    parts = [
+        f"Toloka answered {response.status_code} {error.code or response.reason or ''}".strip()
+    ]
+    if error.message:
+        parts.append(f": {error.message.rstrip('.')}")
+    if error.payload:
+        payload = msgspec.json.encode(error.payload).decode()
+        parts.append(f" ({payload[:_LONGEST_PAYLOAD]})")
+    if error.request_id:
+        parts.append(f" [request_id {error.request_id}]")
+    return " ".join("".join(parts).split())
+
+
+def root_cause(error: BaseException) -> str:
+    """Name what lies under the layers of requests and urllib3: `Connection refused`."""
+    while True:
+        layers = (getattr(error, "reason", None), *error.args)
+        inner = next((layer for layer in layers if isinstance(layer, BaseException)), None)
+        if inner is None:
+            return str(error)
+        error = inner
+
+
+def seconds_asked_for(response: requests.Response) -> float | None:
+    """Return how long to wait by `Retry-After` (seconds or a date), or until a quota is renewed.
+
+    Never more than a day, the longest quota there is.
+    """
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(min(int(text), QUOTA_SECONDS["DAY"]))
+    try:
+        wait = email.utils.parsedate_to_datetime(text) - datetime.now(timezone.utc)
+        return min(max(wait.total_seconds(), 0.0), QUOTA_SECONDS["DAY"])
+    except (ValueError, TypeError):  # no such header, or one without a meaning
+        return QUOTA_SECONDS.get(TolokaError.of(response).quota or "")

@@ -1,0 +1,107 @@
+"""The cursor that every list of Toloka is read by."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+import msgspec
+from singer_sdk.exceptions import RetriableAPIError
+from singer_sdk.pagination import BaseAPIPaginator
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import requests
+
+
+class BrokenAnswerError(RetriableAPIError):
+    """Toloka answered 200 with something that is no page of the list; asking again may help."""
+
+
+class _Row(msgspec.Struct):
+    id: str
+
+
+class _Page(msgspec.Struct):
+    items: list[_Row]
+    has_more: bool
+
+
+_decode = msgspec.json.Decoder(_Page).decode
+
+
+class IdCursor(BaseAPIPaginator[str | None]):
+    """Follows a list sorted by `id`: the next page begins after the last id of this one.
+
+    The value is what goes out as `id_gt`, `None` for a list read from its beginning. `has_more`
+    alone says when the list ends. A page that cannot be trusted raises and leaves the cursor
+    where it was, so that the same page can be asked for again.
+
+    Args:
+        start: Where to begin: rows with a greater id are read.
+        order: What ids compare by. Those of pools are decimal numbers in text, `"999999"` comes
+            before `"1000000"` (openapi, examples).
+    """
+
+    def __init__(self, start: str | None = None, *, order: Callable[[str], t.Any] = int) -> None:
+        super().__init__(start)
+        self._order = order
+        self._read: tuple[requests.Response, _Page] | None = None
+
+    @override
+    def has_more(self, response: requests.Response) -> bool:
+        """Tell what the page says of rows after it.
+
+        Raises:
+            BrokenAnswerError: If the answer is no page, promises more and brings no row, or
+                brings an id that does not move forward.
+        """
+        return self._page(response).has_more
+
+    @override
+    def get_next(self, response: requests.Response) -> str:
+        """Return the last id of the page.
+
+        Raises:
+            BrokenAnswerError: As `has_more` does.
+        """
+        return self._page(response).items[-1].id
+
+    @override
+    def continue_if_empty(self, response: requests.Response) -> bool:
+        """Let an empty page be judged like any other; the SDK would take it for the end."""
+        return True
+
+    def _page(self, response: requests.Response) -> _Page:
+        # The SDK asks twice about one response; it is decoded and judged once.
+        if self._read is None or self._read[0] is not response:
+            self._read = (response, self._judged(response))
+        return self._read[1]
+
+    def _judged(self, response: requests.Response) -> _Page:
+        try:
+            page = _decode(response.content)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            msg = f"Toloka's answer is no page of a list: {error}"
+            raise BrokenAnswerError(msg, response) from error
+        if page.has_more and not page.items:
+            msg = "Toloka's answer promises more rows and brings none"
+            raise BrokenAnswerError(msg, response)
+        last = self.current_value
+        for row in page.items:
+            try:
+                forward = last is None or self._order(row.id) > self._order(last)
+            except ValueError as error:
+                msg = f"Toloka's answer holds the id {row.id!r}, which is no number"
+                raise BrokenAnswerError(msg, response) from error
+            if not forward:
+                msg = f"Toloka's answer does not move forward: id {row.id!r} comes after {last!r}"
+                raise BrokenAnswerError(msg, response)
+            last = row.id
+        return page

@@ -1,0 +1,1 @@
+"""One JSON Schema per stream, found by the stream's name."""
