@@ -1,0 +1,153 @@
+"""Runs the tap: as the process that Meltano starts, or inside the test's own, which is faster."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+from singer_sdk.exceptions import SingerSDKError
+
+from tap_toloka.tap import TapToloka
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.emulator import Emulator
+
+TAP = [sys.executable, "-m", "tap_toloka"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the tap left behind."""
+
+    output: bytes
+    log: str = ""
+    status: int = 0
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The Singer messages in their order; numbers with a fraction as Decimal."""
+        return [json.loads(line, parse_float=Decimal) for line in self.output.splitlines()]
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The schema of the one stream."""
+        (schema,) = [m["schema"] for m in self.messages if m["type"] == "SCHEMA"]
+        assert isinstance(schema, dict)
+        return schema
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records of all streams."""
+        return [m["record"] for m in self.messages if m["type"] == "RECORD"]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the records."""
+        return [record["id"] for record in self.records]
+
+    @property
+    def state(self) -> dict[str, Any] | None:
+        """The last state, which the next run would be given."""
+        states = [m["value"] for m in self.messages if m["type"] == "STATE"]
+        return states[-1] if states else None
+
+    @property
+    def bookmark(self) -> Any:
+        """The bookmark of pools in the last state."""
+        assert self.state is not None
+        return self.state["bookmarks"]["pools"].get("replication_key_value")
+
+
+def config_for(emulator: Emulator, **settings: Any) -> dict[str, Any]:
+    """Return a config for the tap that reads from the emulator."""
+    return {"token": emulator.key, "api_url": emulator.url, **settings}
+
+
+def run_process(
+    *args: str,
+    config: Mapping[str, Any] | None = None,
+    state: Any = None,
+    catalog: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Run:
+    """Run the tap as a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*TAP, *args]
+        for option, value in (("config", config), ("state", state), ("catalog", catalog)):
+            if value is not None:
+                path = Path(folder, f"{option}.json")
+                path.write_text(value if isinstance(value, str) else json.dumps(value))
+                command += [f"--{option}", str(path)]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            timeout=120,
+            env={**os.environ, **(env or {})},
+        )
+    return Run(done.stdout, done.stderr.decode(), done.returncode)
+
+
+def run_inside(
+    config: Mapping[str, Any],
+    state: Mapping[str, Any] | None = None,
+    catalog: Mapping[str, Any] | None = None,
+    *,
+    may_fail: bool = False,
+) -> Run:
+    """Run the tap in this process; what goes wrong is raised unless it may."""
+    output = io.BytesIO()
+    with contextlib.redirect_stdout(io.TextIOWrapper(output, write_through=True)) as stdout:
+        tap = TapToloka(
+            config=dict(config),
+            state=json.loads(json.dumps(state or {})),
+            catalog=None if catalog is None else dict(catalog),
+        )
+        try:
+            tap.sync_all()
+        except SingerSDKError:
+            if not may_fail:
+                raise
+        stdout.flush()
+        return Run(output.getvalue())
+
+
+def catalog_of(*deselected: str, **changes: Any) -> dict[str, Any]:
+    """Return the discovered catalog, with fields deselected and entries of pools changed.
+
+    Args:
+        *deselected: Paths of fields, as `owner` or `owner.id`.
+        **changes: Values for the entry of `pools`, as `replication_method="FULL_TABLE"`.
+    """
+    catalog: dict[str, Any] = json.loads(
+        TapToloka(config={}, validate_config=False).catalog_json_text
+    )
+    (entry,) = catalog["streams"]
+    entry.update(changes)
+    for path in deselected:
+        crumbs = [crumb for name in path.split(".") for crumb in ("properties", name)]
+        for item in entry["metadata"]:
+            if item["breadcrumb"] == crumbs:
+                item["metadata"]["selected"] = False
+    entry["metadata"][-1]["metadata"]["selected"] = True
+    return catalog
+
+
+def bare_response(status: int = 200, body: bytes = b"", **headers: str) -> requests.Response:
+    """Make a response that nobody sent; `_` in the name of a header stands for `-`."""
+    response = requests.Response()
+    response.status_code, response._content = status, body  # there is no public way
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return response

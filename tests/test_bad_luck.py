@@ -1,0 +1,280 @@
+"""What goes wrong on the way is tried again if that can help, and else told in one line."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socket
+import time
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+
+from tap_toloka.streams import Pools
+from tap_toloka.tap import TapToloka
+from tests.emulator import Emulator, Fault, make_pool
+from tests.runner import bare_response, config_for, run_inside, run_process
+
+if TYPE_CHECKING:
+    import requests
+
+POOLS = [make_pool(str(id_), "2024-01-01T00:00:00") for id_ in range(1, 8)]
+IDS = [row["id"] for row in POOLS]
+AT_ONCE = {"Retry-After": "0"}
+
+
+@pytest.fixture
+def emulator() -> Any:
+    """Serve seven pools."""
+    with Emulator(pools=POOLS) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Note the seconds that would be waited, and do not wait."""
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    return waited
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *[Fault(status=status) for status in (408, 429, 500, 502, 503, 504)],
+        Fault(status=502, body="<html>Bad Gateway</html>", headers={"Content-Type": "text/html"}),
+        Fault(reset=True),
+        Fault(cut=True),
+        Fault(body="<html>Maintenance</html>"),
+        Fault(body=""),
+        Fault(body={}),
+        Fault(body=[]),
+        Fault(body={"items": [], "has_more": None}),
+        Fault(body={"items": {}, "has_more": False}),
+        Fault(body={"items": [{"status": "OPEN"}], "has_more": False}),
+        Fault(body={"items": [{"id": 17}], "has_more": False}),
+        Fault(has_more="true"),
+        Fault(has_more=None),
+        Fault(without_has_more=True),
+        Fault(without_items=True),
+        Fault(quota="MIN"),
+    ],
+    ids=str,
+)
+def test_what_may_pass_is_tried_again_and_nothing_is_lost(
+    emulator: Emulator, no_waiting: list[float], fault: Fault
+) -> None:
+    emulator.faults.add(msgspec.structs.replace(fault, times=2, after=1))
+    run = run_inside(config_for(emulator, batch_size=3))
+    assert run.ids == IDS
+    assert len(no_waiting) == 2
+    assert len(emulator.requests) == 3 + 2
+    assert run.bookmark
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *[Fault(status=status, headers=AT_ONCE, times=None) for status in (429, 500, 503)],
+        Fault(body={}, headers=AT_ONCE, times=None),
+    ],
+    ids=str,
+)
+def test_a_run_that_gives_up_says_why_in_one_line(emulator: Emulator, fault: Fault) -> None:
+    emulator.faults.add(fault)
+    run = run_process(config=config_for(emulator, max_retries=2))
+    assert run.status == 1
+    assert run.state is None
+    assert "Traceback" not in run.log
+    assert emulator.key not in run.log
+    assert run.log.splitlines()[-1].endswith("gave up after 3 tries")
+    assert "Toloka" in run.log.splitlines()[-1]
+    assert len(emulator.requests) == 3
+
+
+def test_a_run_without_anyone_to_talk_to_says_so_in_one_line() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        run = run_process(config={"token": "x.SECRET", "api_url": address, "max_retries": 0})
+    assert run.status == 1
+    assert "Connection refused" in run.log.splitlines()[-1]
+    assert "Traceback" not in run.log
+    assert "SECRET" not in run.log
+
+
+def test_silence_is_not_waited_for_longer_than_the_timeout(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(delay=30))
+    began = time.monotonic()
+    with pytest.raises(FatalAPIError, match="timed out"):
+        run_inside(config_for(emulator, timeout=1, max_retries=0))
+    assert time.monotonic() - began < 25
+
+
+@pytest.mark.parametrize("status", [400, 402, 404, 405, 409, 413, 415, 418, 501])
+def test_what_will_not_pass_is_not_tried_again(emulator: Emulator, status: int) -> None:
+    emulator.faults.add(Fault(status=status))
+    with pytest.raises(FatalAPIError, match=f"Toloka answered {status}"):
+        run_inside(config_for(emulator))
+    assert len(emulator.requests) == 1
+
+
+def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
+    token = "AQVNwrongwrongwrongwro.x.SECRET"
+    run = run_process(config={**config_for(emulator), "token": token})
+    assert run.status == 1
+    last = run.log.splitlines()[-1]
+    assert "401 AUTHENTICATION_ERROR" in last
+    assert "`environment`" in last
+    assert "sandbox and production differ" in last
+    assert emulator.url in last
+    assert "SECRET" not in run.log
+    assert len(emulator.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked"), [({}, "PRODUCTION"), ({"environment": "SANDBOX"}, "SANDBOX")]
+)
+def test_a_refused_key_is_told_with_the_environment_that_was_asked(
+    settings: dict[str, str], asked: str
+) -> None:
+    pools = Pools(TapToloka(config={"token": "x", **settings}))
+    with pytest.raises(FatalAPIError, match=f"{asked} was asked"):
+        pools.validate_response(bare_response(401))
+
+
+def test_what_toloka_says_of_an_error_is_passed_on(emulator: Emulator) -> None:
+    body = {
+        "request_id": "req-17",
+        "code": "VALIDATION_ERROR",
+        "message": "The request\nis bad.",
+        "payload": {"project_id": {"code": "VALUE_NOT_ALLOWED", "message": "no such project"}},
+    }
+    emulator.faults.add(Fault(status=400, body=body))
+    run = run_process(config=config_for(emulator))
+    last = run.log.splitlines()[-1]
+    assert run.status == 1
+    for said in ("400 VALIDATION_ERROR", "The request is bad", "no such project", "req-17"):
+        assert said in last
+
+
+def test_an_unknown_shared_account_is_refused_as_toloka_says(emulator: Emulator) -> None:
+    with pytest.raises(FatalAPIError, match="403 ACCESS_DENIED"):
+        run_inside(config_for(emulator, account_id="someone"))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_token_is_not_sent_on_by_a_redirect(emulator: Emulator, status: int) -> None:
+    with Emulator() as other:
+        location = f"{other.url}/api/v1/pools"
+        emulator.faults.add(Fault(status=status, headers={"Location": location}))
+        with pytest.raises(FatalAPIError, match="not followed"):
+            run_inside(config_for(emulator))
+        assert not other.requests
+
+
+@pytest.mark.parametrize(
+    ("settings", "quota", "waited_for"),
+    [
+        ({}, "MIN", 60),
+        ({"retry_quotas": ["MIN", "HOUR"]}, "HOUR", 60 * 60),
+        ({"retry_quotas": ["DAY"]}, "DAY", 24 * 60 * 60),
+    ],
+)
+def test_a_quota_is_waited_for_if_the_settings_want_it(
+    emulator: Emulator,
+    no_waiting: list[float],
+    settings: dict[str, Any],
+    quota: Any,
+    waited_for: int,
+) -> None:
+    emulator.faults.add(Fault(quota=quota, after=1))
+    assert run_inside(config_for(emulator, batch_size=3, **settings)).ids == IDS
+    (waited,) = no_waiting
+    assert waited_for <= waited <= waited_for * 1.25
+
+
+@pytest.mark.parametrize(
+    ("settings", "quota"), [({}, "HOUR"), ({}, "DAY"), ({"retry_quotas": []}, "MIN")]
+)
+def test_another_quota_ends_the_run_and_is_named(
+    emulator: Emulator, settings: dict[str, Any], quota: Any
+) -> None:
+    emulator.faults.add(Fault(quota=quota))
+    with pytest.raises(FatalAPIError, match=f"quota {quota} ran out.*retry_quotas"):
+        run_inside(config_for(emulator, **settings))
+    assert len(emulator.requests) == 1
+
+
+def waits_after(*answers: requests.Response | None) -> list[float]:
+    """Return how long is waited after each of a row of failures, without jitter."""
+    waits = Pools(TapToloka(config={"token": "x"})).backoff_wait_generator()
+    next(waits)
+    return [waits.send(RetriableAPIError("", answer)) for answer in answers]
+
+
+def test_waits_grow_and_outlast_the_quota_of_a_minute() -> None:
+    waits = waits_after(*[None] * 5)
+    assert waits == [2, 4, 8, 16, 32]
+    assert sum(waits) > 60
+    assert max(waits_after(*[bare_response()] * 100)) == 64
+
+
+def test_waits_obey_retry_after() -> None:
+    in_a_while = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=90))
+    long_ago = format_datetime(datetime.now(timezone.utc) - timedelta(days=1))
+    assert waits_after(
+        bare_response(Retry_After="17"),
+        bare_response(Retry_After="0"),
+        bare_response(Retry_After=long_ago),
+        bare_response(429, b'{"payload": {"interval": "MIN"}}', Retry_After="3"),
+        bare_response(Retry_After="9" * 40),
+    ) == [17, 0, 0, 3, 24 * 60 * 60]
+    (wait,) = waits_after(bare_response(Retry_After=in_a_while))
+    assert 85 < wait <= 90
+
+
+@pytest.mark.parametrize("odd", ["", "soon", "-1", "1.5", "inf", "Mon, 99 Foo", "٣x"])
+def test_an_odd_retry_after_is_no_obstacle(odd: str) -> None:
+    assert waits_after(bare_response(Retry_After=odd)) == [2]
+
+
+def test_waits_are_jittered_upwards_only() -> None:
+    jitter = Pools(TapToloka(config={"token": "x"})).backoff_jitter
+    waits = [jitter(8) for _ in range(100)]
+    assert all(8 <= wait <= 10 for wait in waits)
+    assert len(set(waits)) > 90
+    assert jitter(0) == 0
+
+
+def test_each_try_is_logged_with_its_cause(
+    emulator: Emulator, no_waiting: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.faults.add(Fault(status=503, headers={"Retry-After": "7"}, times=2))
+    with caplog.at_level(logging.WARNING):
+        run_inside(config_for(emulator))
+    lines = [record.getMessage() for record in caplog.records if "trying again" in record.message]
+    assert len(lines) == len(no_waiting) == 2
+    for line, number in zip(lines, itertools.count(1), strict=False):
+        assert "503" in line
+        assert f"({number} of 5)" in line
+
+
+def test_no_log_shows_the_token_whatever_happens(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(status=500, headers=AT_ONCE, body=f"you sent {emulator.key}"))
+    emulator.faults.add(Fault(status=400, body={"code": "X", "message": f"bad {emulator.key}"}))
+    run = run_process(config=config_for(emulator), env={"TAP_TOLOKA_LOGLEVEL": "DEBUG"})
+    assert run.status == 1
+    assert "bad ***" in run.log
+    assert emulator.key not in run.log + run.output.decode()
+
+
+def test_a_netrc_of_the_machine_does_not_change_who_asks(emulator: Emulator, tmp_path: Any) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password pass\n")
+    run = run_process(config=config_for(emulator), env={"NETRC": str(netrc)})
+    assert run.ids == IDS

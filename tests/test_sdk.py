@@ -1,0 +1,94 @@
+"""What the SDK promises of every tap holds for this one, and what this one takes from the SDK."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+from singer_sdk import Stream
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+from tap_toloka.client import TolokaStream
+from tap_toloka.streams import STREAMS
+from tap_toloka.tap import TapToloka
+from tests.emulator import Emulator, make_pool, make_pools
+from tests.runner import config_for, run_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The SDK wants a config when the tests are collected, so the emulator runs from then on.
+_emulator = Emulator(
+    pools=[*make_pools(59, seed=12), make_pool("2000001", "2024-01-01T00:00:00", tier="default")]
+)
+_emulator.__enter__()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stop_emulator() -> Iterator[None]:
+    yield
+    _emulator.__exit__()
+
+
+TestStandard = get_tap_test_class(
+    TapToloka, config=config_for(_emulator), suite_config=SuiteConfig(max_records_limit=None)
+)
+
+
+def test_no_primary_key_comes_twice() -> None:
+    """Look at what the SDK's own test misses: it compares generators."""
+    ids = run_inside(config_for(_emulator)).ids
+    assert len(set(ids)) == len(ids) == 60
+
+
+def test_the_last_state_has_no_progress_markers_at_any_depth() -> None:
+    """Look at what the SDK's own test misses: it looks at the top only."""
+    state = run_inside(config_for(_emulator)).state
+    assert state is not None
+    assert state["bookmarks"]["pools"].keys() == {"replication_key", "replication_key_value"}
+
+
+def private_names_of(function: object) -> set[str]:
+    """Return the private attributes of `self` that a function uses."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))  # type: ignore[arg-type]
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_")
+    }
+
+
+def test_the_loop_of_the_sdk_is_still_the_one_that_was_replaced() -> None:
+    """Fail when `Stream._sync_records` changes: then read it, and see what ours has to learn."""
+    assert private_names_of(Stream._sync_records) == {
+        "_check_max_record_limit",
+        "_finalize_state",
+        "_get_state_partition_context",
+        "_increment_stream_state",
+        "_process_record",
+        "_write_record_message",
+        "_write_starting_replication_value",
+        "_write_state_message",
+    }
+    assert str(inspect.signature(Stream._sync_records)) == str(
+        inspect.signature(TolokaStream._sync_records)
+    ).replace("Context", "types.Context").replace(
+        "Generator[Record, None, None]", "t.Generator[dict, t.Any, t.Any]"
+    )
+    assert "self._sync_records(context=context)" in inspect.getsource(Stream.sync)
+
+
+def test_only_the_named_private_methods_of_the_sdk_are_used() -> None:
+    of_the_sdk = set(dir(Stream))
+    used = {name for name in private_names_of(TolokaStream) & of_the_sdk if name[1] != "_"}
+    assert used == {"_check_max_record_limit", "_write_record_message"}
+    replaced = {name for name in vars(TolokaStream).keys() & of_the_sdk if name[0] == "_"}
+    assert {name for name in replaced if name[1] != "_" and "abc" not in name} == {"_sync_records"}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_stream_is_a_handful_of_facts(stream: type[TolokaStream]) -> None:
+    assert not [value for value in vars(stream).values() if inspect.isfunction(value)]

@@ -1,0 +1,257 @@
+"""Settings are judged before anything is requested, and what is wrong is named in one line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from singer_sdk.exceptions import ConfigValidationError
+
+from tap_toloka.streams import Pools
+from tap_toloka.tap import TapToloka
+from tests.emulator import Emulator
+from tests.runner import config_for, run_inside, run_process
+
+API_KEY = "AQVN0123456789012345678.abcdefgh.SECRETSECRET"
+OAUTH_TOKEN = "AQAD-SECRETSECRET012345678901234567890"
+
+BOUNDS = ("gt", "gte", "lt", "lte")
+FILTERS = {
+    "status": "CLOSED",
+    "project_id": "81776",
+    **{f"id_{bound}": "17" for bound in BOUNDS},
+    **{f"{date}_{bound}": "2024-05-06" for date in ("created", "last_started") for bound in BOUNDS},
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"tokn": "x"}, "tokn"),
+        ({"token": None}, "token"),
+        ({"token": ""}, "token"),
+        ({"token": f"ApiKey {API_KEY}"}, "token"),
+        ({"token": f"{API_KEY}\n"}, "token"),
+        ({"token": "ключ"}, "token"),
+        ({"token": 123456789}, "token"),
+        ({"token_type": "Bearer"}, "Bearer"),
+        ({"environment": "STAGING"}, "STAGING"),
+        ({"account_id": "a\r\nX-Evil: 1"}, "account_id"),
+        ({"account_id": ""}, "account_id"),
+        ({"user_agent": "tap\n"}, "user_agent"),
+        ({"api_url": "http://toloka.dev"}, "api_url"),
+        ({"api_url": "http://10.0.0.1:80"}, "api_url"),
+        ({"api_url": "ftp://127.0.0.1"}, "api_url"),
+        ({"api_url": "toloka.dev"}, "api_url"),
+        ({"api_url": "https://"}, "api_url"),
+        ({"api_url": "https://me:pass@toloka.dev"}, "api_url"),
+        ({"api_url": "https://toloka.dev?a=b"}, "api_url"),
+        ({"api_url": "https://toloka.dev:port"}, "api_url"),
+        ({"start_date": "yesterday"}, "start_date"),
+        ({"start_date": 20240101}, "start_date"),
+        ({"filters": {"pool": {}}}, "pool"),
+        ({"filters": {"pools": {"statsu": "OPEN"}}}, "statsu"),
+        ({"filters": {"pools": {"status": "DONE"}}}, "DONE"),
+        ({"filters": {"pools": {"status": ["OPEN"]}}}, "status"),
+        ({"filters": {"pools": {"id_gt": "abc"}}}, "filters.pools.id_gt: 'abc'"),
+        ({"filters": {"pools": {"id_gt": -5}}}, "filters.pools.id_gt: '-5'"),
+        ({"filters": {"pools": {"project_id": "p1"}}}, "filters.pools.project_id: 'p1'"),
+        ({"filters": {"pools": {"created_lt": "2024-13-01"}}}, "filters.pools.created_lt"),
+        ({"filters": {"pools": {"last_started_gte": "2024"}}}, "filters.pools.last_started_gte"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 301}, "batch_size"),
+        ({"batch_size": "300"}, "batch_size"),
+        ({"lookback_days": -1}, "lookback_days"),
+        ({"timeout": 0}, "timeout"),
+        ({"max_retries": -1}, "max_retries"),
+        ({"retry_quotas": ["WEEK"]}, "WEEK"),
+        ({"retry_quotas": "MIN"}, "retry_quotas"),
+        ({"batch_config": {}}, "batch_config"),
+    ],
+    ids=str,
+)
+def test_a_bad_setting_is_refused_by_name(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigValidationError) as error:
+        TapToloka(config={"token": API_KEY, **settings})
+    assert any(named in line for line in error.value.errors), error.value.errors
+    assert all(len(line.splitlines()) == 1 for line in error.value.errors)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"account_id": None, "filters": None, "batch_size": None, "start_date": None},
+        {"api_url": "http://localhost:80"},
+        {"api_url": "http://127.0.0.2"},
+        {"api_url": "http://[::1]:8000"},
+        {"api_url": "https://proxy.example/toloka/"},
+        {"start_date": "2024-01-01"},
+        {"start_date": "2024-01-01T00:00:00+03:00"},
+        {"filters": {"pools": FILTERS}},
+        {"filters": {"pools": {"id_gt": 17, "project_id": 81776}}},
+        {"retry_quotas": []},
+        {"retry_quotas": ["MIN", "HOUR", "DAY"]},
+        {"max_retries": 0, "lookback_days": 0, "timeout": 1, "batch_size": 1},
+    ],
+    ids=str,
+)
+def test_a_good_setting_is_taken(settings: dict[str, Any]) -> None:
+    TapToloka(config={"token": API_KEY, **settings})
+
+
+def test_a_bad_setting_is_a_line_a_status_and_no_request() -> None:
+    with Emulator() as emulator:
+        run = run_process(config=config_for(emulator, filters={"pools": {"id_gt": "abc"}}))
+        assert not emulator.requests
+    assert run.status == 1
+    assert run.output == b""
+    assert "filters.pools.id_gt: 'abc' is not an id" in run.log
+    assert "Traceback" not in run.log
+
+
+@pytest.mark.parametrize("token", [API_KEY, [API_KEY], {"key": API_KEY}, f"{API_KEY}\n"], ids=str)
+def test_no_setting_however_wrong_shows_the_token(token: Any) -> None:
+    run = run_process(
+        config={"token": token, "environment": "STAGING"},
+        env={"TAP_TOLOKA_LOGLEVEL": "DEBUG"},
+    )
+    assert run.status == 1
+    assert "SECRETSECRET" not in run.log
+
+
+def test_settings_can_come_from_the_environment() -> None:
+    with Emulator() as emulator:
+        run = run_process(
+            "--config=ENV",
+            env={
+                "TAP_TOLOKA_TOKEN": emulator.key,
+                "TAP_TOLOKA_API_URL": emulator.url,
+                "TAP_TOLOKA_BATCH_SIZE": "7",
+                "TAP_TOLOKA_FILTERS": json.dumps({"pools": {"status": "OPEN"}}),
+                "TAP_TOLOKA_RETRY_QUOTAS": '["MIN", "HOUR"]',
+            },
+        )
+        (request,) = emulator.requests
+    assert run.status == 0, run.log
+    assert request.params["limit"] == "7"
+    assert request.params["status"] == "OPEN"
+
+
+def test_the_sample_config_is_taken_and_shows_the_settings() -> None:
+    sample = json.loads(Path(__file__).parent.with_name("sample_config.json").read_text())
+    TapToloka(config={**sample, "token": API_KEY})
+    built_in = {
+        "stream_maps",
+        "stream_map_config",
+        "faker_config",
+        "emit_activate_version_messages",
+    }
+    shown = {name for name in TapToloka.config_jsonschema["properties"] if "flatten" not in name}
+    assert sample.keys() == shown - built_in
+
+
+@pytest.mark.parametrize(
+    ("settings", "header"),
+    [
+        ({"token": API_KEY}, f"ApiKey {API_KEY}"),
+        ({"token": OAUTH_TOKEN}, f"OAuth {OAUTH_TOKEN}"),
+        ({"token": API_KEY, "token_type": "OAuth"}, f"OAuth {API_KEY}"),
+        ({"token": OAUTH_TOKEN, "token_type": "ApiKey"}, f"ApiKey {OAUTH_TOKEN}"),
+        ({"token": "a.b.c"}, "OAuth a.b.c"),
+        ({"token": f"{'x' * 22}.b"}, f"OAuth {'x' * 22}.b"),
+        ({"token": f"{'x' * 24}.b.c"}, f"ApiKey {'x' * 24}.b.c"),
+        ({"token": f"{'x' * 25}.b.c"}, f"OAuth {'x' * 25}.b.c"),
+    ],
+)
+def test_the_token_is_sent_as_its_type_or_its_shape_says(
+    settings: dict[str, Any], header: str
+) -> None:
+    with Emulator() as emulator:
+        run = run_process(config={"api_url": emulator.url, **settings})
+        (request,) = emulator.requests
+    assert request.headers["Authorization"] == header
+    assert run.status == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({}, "https://toloka.dev/api/v1/pools"),
+        ({"environment": "SANDBOX"}, "https://sandbox.toloka.dev/api/v1/pools"),
+        ({"api_url": "https://x.example/a/"}, "https://x.example/a/api/v1/pools"),
+    ],
+)
+def test_the_environment_or_the_address_is_asked(settings: dict[str, Any], address: str) -> None:
+    pools = Pools(TapToloka(config={"token": API_KEY, **settings}))
+    assert pools.get_url(None) == address
+
+
+def test_a_shared_account_and_a_user_agent_are_sent_along() -> None:
+    with Emulator(accounts=["requester-1"]) as emulator:
+        run_inside(config_for(emulator, account_id="requester-1", user_agent="us/1"))
+        run_inside(config_for(emulator))
+        shared, own = emulator.requests
+    assert shared.headers["X-Act-Under-Account-ID"] == "requester-1"
+    assert shared.headers["User-Agent"] == "us/1"
+    assert "X-Act-Under-Account-ID" not in own.headers
+    assert own.headers["User-Agent"] == f"tap-toloka/{TapToloka.plugin_version}"
+
+
+def test_every_filter_of_get_pools_reaches_toloka() -> None:
+    with Emulator() as emulator:
+        run_inside(config_for(emulator, filters={"pools": FILTERS}))
+        (request,) = emulator.requests
+    assert len(FILTERS) == 14
+    assert request.params == {
+        "sort": "id",
+        "limit": "300",
+        **{
+            name: f"{value}T00:00:00.000" if "_" in name and "id" not in name else value
+            for name, value in FILTERS.items()
+        },
+    }
+
+
+def test_dates_of_filters_reach_toloka_in_utc() -> None:
+    with Emulator() as emulator:
+        filters = {"created_gt": "2024-01-01T00:30:00+03:00", "created_lt": "2025-01-01T00:00:00Z"}
+        run_inside(config_for(emulator, filters={"pools": filters}))
+        (request,) = emulator.requests
+    assert request.params["created_gt"] == "2023-12-31T21:30:00.000"
+    assert request.params["created_lt"] == "2025-01-01T00:00:00.000"
+
+
+@pytest.mark.parametrize("args", [["--discover"], ["--about"], ["--help"], ["--version"]], ids=str)
+def test_what_asks_nothing_of_toloka_needs_no_token(args: list[str]) -> None:
+    run = run_process(*args)
+    assert run.status == 0
+    assert run.output
+
+
+def test_about_tells_the_settings_as_json_and_as_markdown() -> None:
+    about = json.loads(run_process("--about", "--format=json").output)
+    assert about["settings"]["required"] == ["token"]
+    assert about["settings"]["properties"]["token"]["secret"] is True
+    assert "batch" not in about["capabilities"]
+    assert b"| token" in run_process("--about", "--format=markdown").output
+
+
+def test_the_connection_test_reads_one_row_and_tells_what_is_wrong() -> None:
+    with Emulator() as emulator:
+        good = run_process("--test", config=config_for(emulator))
+        bad = run_process("--test", config={**config_for(emulator), "token": OAUTH_TOKEN})
+    assert good.status == 0
+    assert bad.status == 1
+    assert "401" in bad.log
+    assert "Traceback" not in bad.log
+
+
+def test_a_filter_by_what_can_change_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with Emulator() as emulator, caplog.at_level(logging.WARNING):
+        run_inside(config_for(emulator, filters={"pools": {"project_id": "1"}}))
+        assert "can change" not in caplog.text
+        run_inside(config_for(emulator, filters={"pools": {"status": "CLOSED"}}))
+    assert "can change (status)" in caplog.text

@@ -1,0 +1,136 @@
+"""A run that is stopped ends soon, between two lines, with the status of the signal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.emulator import Emulator, Fault, make_pool, make_pools
+from tests.runner import TAP, config_for, run_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
+SOON = 20.0
+"""Seconds, on a busy machine; what is waited for below lasts longer."""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start the tap as a process whose output is to be read by the test."""
+    started = []
+
+    def start(config: dict[str, Any], state: Any = None, **env: str) -> subprocess.Popen[bytes]:
+        command = [*TAP, "--config", str(tmp_path / "config.json")]
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        if state is not None:
+            (tmp_path / "state.json").write_text(json.dumps(state))
+            command += ["--state", str(tmp_path / "state.json")]
+        started.append(
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONUNBUFFERED": "", **env},
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("signum", STATUS)
+@pytest.mark.parametrize("maps", [{}, {"pools": {"private_name": "private_name"}}], ids=str)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_slow_reader_gets_whole_lines(
+    start: Callable[..., subprocess.Popen[bytes]],
+    signum: signal.Signals,
+    maps: Any,
+    unbuffered: str,
+) -> None:
+    with Emulator(pools=make_pools(3000, seed=9)) as emulator:
+        process = start(config_for(emulator, stream_maps=maps), PYTHONUNBUFFERED=unbuffered)
+        assert process.stdout
+        output = process.stdout.read(100_000)
+        process.send_signal(signum)
+        while chunk := process.stdout.read(4096):
+            output += chunk
+            time.sleep(0.005)
+        assert process.wait(SOON) == STATUS[signum]
+    assert output.endswith(b"}\n")
+    messages = [json.loads(line) for line in output.splitlines()]
+    records = [m["record"]["id"] for m in messages if m["type"] == "RECORD"]
+    assert 10 < len(records) < 3000
+    assert "STATE" not in {m["type"] for m in messages}
+
+
+@pytest.mark.parametrize("signum", STATUS)
+@pytest.mark.parametrize(
+    "fault", [Fault(delay=120), Fault(status=503, headers={"Retry-After": "120"})], ids=str
+)
+def test_no_wait_is_sat_out(
+    start: Callable[..., subprocess.Popen[bytes]], signum: signal.Signals, fault: Fault
+) -> None:
+    with Emulator(pools=[make_pool("1", "2024-01-01T00:00:00")]) as emulator:
+        state = run_inside(config_for(emulator)).state
+        emulator.clear_requests()
+        emulator.faults.add(fault)
+        process = start(config_for(emulator, timeout=120), state)
+        wait_for(lambda: process.poll() is not None or emulator.most_in_flight)
+        time.sleep(0.3)
+        process.send_signal(signum)
+        output, log = process.communicate(timeout=SOON)
+    assert process.returncode == STATUS[signum]
+    assert json.loads(output.splitlines()[0])["value"] == state
+    assert b"Traceback" not in log
+
+
+def test_the_next_run_loses_nothing(start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    with Emulator(pools=make_pools(900, seed=10)) as emulator:
+        emulator.faults.add(Fault(delay=120, after=2))
+        process = start(config_for(emulator))
+        assert process.stdout
+        loaded = [process.stdout.readline() for _ in range(1 + 600)]
+        wait_for(lambda: len(emulator.requests) == 3)
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=SOON)
+        assert rest == b""
+        ids = {json.loads(line)["record"]["id"] for line in loaded[1:]}
+        emulator.faults.clear()
+        again = run_inside(config_for(emulator))
+        assert ids | set(again.ids) == {row["id"] for row in emulator.pools.rows()}
+
+
+def test_a_reader_that_went_away_is_told_in_one_line(
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    with Emulator(pools=make_pools(900, seed=11)) as emulator:
+        process = start(config_for(emulator))
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        log = process.stderr.read().decode()
+        assert process.wait(SOON) == 1
+    assert "went away" in log.splitlines()[-1]
+    assert "Traceback" not in log
+    assert "Exception ignored" not in log
