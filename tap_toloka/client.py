@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 import random
 import sys
+import threading
 import typing as t
+from collections import deque
+from contextlib import closing
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -24,6 +27,7 @@ from singer_sdk.streams.rest import PageContext
 from tap_toloka import dates, schemas
 from tap_toloka.errors import TolokaError, describe, root_cause, seconds_asked_for
 from tap_toloka.pagination import BrokenAnswerError, IdCursor
+from tap_toloka.parallel import Pace, Shares, Threads
 from tap_toloka.rows import RowReader, as_objects, greatest_date
 
 if sys.version_info >= (3, 12):
@@ -32,7 +36,7 @@ else:
     from typing_extensions import override
 
 if t.TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from backoff.types import Details
     from singer_sdk.helpers.types import Auth, Context, Record
@@ -73,6 +77,7 @@ class TolokaStream(RESTStream[str | None]):
         super().__init__(tap)
         self._writer: LineWriter = tap.message_writer
         self._run_began = tap.initialized_at / 1000
+        self._sessions = threading.local()
 
     # What is asked for
 
@@ -209,6 +214,14 @@ class TolokaStream(RESTStream[str | None]):
 
     @property
     @override
+    def requests_session(self) -> requests.Session:
+        """A session for each thread: requests does not promise that threads can share one."""
+        if not hasattr(self._sessions, "session"):
+            self._sessions.session = requests.Session()
+        return self._sessions.session  # type: ignore[no-any-return]
+
+    @property
+    @override
     def timeout(self) -> int:
         return self.config["timeout"]  # type: ignore[no-any-return]
 
@@ -269,36 +282,83 @@ class TolokaStream(RESTStream[str | None]):
             self.config["max_retries"],
         )
 
-    def pages(self, context: Context | None) -> Iterator[list[Row]]:
-        """Yield the rows of page after page.
+    def pages(self, context: Context | None) -> Generator[list[Row], None, None]:
+        """Yield the rows of page after page, each row once, in no order.
+
+        A list of one page costs one request. Of a longer one the greatest id is asked for, and
+        what is left is shared out among threads. All but the requests happens in the thread of
+        the caller, and a page is asked for only when there is room for it.
 
         Raises:
             FatalAPIError: If Toloka refuses, or a page could not be had within `max_retries`.
         """
-        cursor = self.get_new_paginator()
-        get_page = backoff.on_exception(
+        threads: Threads[tuple[IdCursor, list[Row]]] = Threads(self.config["max_concurrency"])
+        pace = Pace(self.config["max_requests_per_second"])
+        shares = Shares(threads.most)
+        get_page = self._patient(pace)
+        waiting = deque([self.get_new_paginator()])
+        greatest: IdCursor | None = None
+
+        def start_waiting() -> None:
+            while waiting and threads.idle:
+                threads.start(partial(get_page, waiting.popleft(), context))
+
+        with pace, threads, self.get_http_request_counter() as counter:
+            start_waiting()
+            while threads.busy:
+                try:
+                    cursor, rows = threads.result()
+                except RetriableAPIError as error:
+                    msg = f"{self.name}: {error}; gave up after {self.backoff_max_tries()} tries"
+                    raise FatalAPIError(msg) from error
+                counter.increment()
+                if cursor is greatest:
+                    shares.greatest = _id_of(rows[0]) if rows else None
+                    continue
+                if not cursor.finished:
+                    if greatest is None and threads.most > 1:
+                        greatest = self.get_new_paginator()
+                        threads.start(partial(get_page, greatest, context, sort="-id", limit=1))
+                    idle = threads.idle - len(waiting)
+                    waiting += shares.rest_of(cursor, _id_of(rows[0]), idle)
+                start_waiting()  # before the rows are dealt with, so that no thread waits for it
+                yield rows
+
+    def _patient(self, pace: Pace) -> Callable[..., tuple[IdCursor, list[Row]]]:
+        """Return `_get_page`, at a pace that all threads share, and trying again what may pass."""
+
+        def on_backoff(details: Details) -> None:
+            self.backoff_handler(details)
+            if _is_too_many_requests(details["exception"]):
+                pace.pause(details["wait"])
+
+        @backoff.on_exception(
             self.backoff_wait_generator,
             RetriableAPIError,
             max_tries=self.backoff_max_tries(),
             jitter=self.backoff_jitter,
-            on_backoff=self.backoff_handler,
+            on_backoff=on_backoff,
             logger=None,
-        )(self._get_page)
-        with self.get_http_request_counter() as counter:
-            while not cursor.finished:
-                try:
-                    rows = get_page(cursor, context)
-                except RetriableAPIError as error:
-                    tries = self.config["max_retries"] + 1
-                    msg = f"{self.name}: {error}; gave up after {tries} tries"
-                    raise FatalAPIError(msg) from error
-                counter.increment()
-                yield rows
+        )
+        def get_page(
+            cursor: IdCursor, context: Context | None, **params: str | int
+        ) -> tuple[IdCursor, list[Row]]:
+            pace.wait()
+            return cursor, self._get_page(cursor, context, params)
 
-    def _get_page(self, cursor: IdCursor, context: Context | None) -> list[Row]:
+        return get_page
+
+    def _get_page(
+        self, cursor: IdCursor, context: Context | None, params: Mapping[str, str | int]
+    ) -> list[Row]:
         """Ask for one page and move the cursor behind it.
 
         Whatever can be wrong with a page is found here, where it is asked for again.
+
+        Args:
+            cursor: Where the page begins, and where its list or its part of it ends.
+            context: The context of the list.
+            params: Parameters that go out in place of the usual ones.
 
         Raises:
             RetriableAPIError: If asking again may help.
@@ -306,6 +366,9 @@ class TolokaStream(RESTStream[str | None]):
         """
         page = PageContext(stream_context=context, next_page_token=cursor.current_value)
         request = self.get_http_request(page=page)
+        request.params |= params
+        if cursor.end is not None:
+            request.params["id_lte"] = cursor.end  # never beyond a filter's: it was split off there
         try:
             response = self.requests_session.request(
                 request.method,
@@ -363,8 +426,12 @@ class TolokaStream(RESTStream[str | None]):
                     ", ".join(changing),
                 )
         written = 0
-        with self.get_record_counter() as counter, self.get_sync_timer():
-            for rows in self.pages(context):
+        with (
+            closing(self.pages(context)) as pages,
+            self.get_record_counter() as counter,
+            self.get_sync_timer(),
+        ):
+            for rows in pages:
                 if self._nothing_looks_inside:
                     now = dates.from_datetime(datetime.now(timezone.utc))
                     self._writer.write_rows(self.name, rows, now)
@@ -420,3 +487,12 @@ def _looks_like_api_key(token: str) -> bool:
     """Tell an API key from an OAuth token by its shape, as toloka-kit 1.2.3 does."""
     first, *others = token.split(".")
     return len(others) == 2 and 22 <= len(first) <= 24  # noqa: PLR2004  # the shape itself
+
+
+def _is_too_many_requests(error: Exception) -> bool:
+    response = error.response if isinstance(error, RetriableAPIError) else None
+    return response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _id_of(row: Row) -> int:
+    return int(bytes(row["id"]).strip(b'"'))

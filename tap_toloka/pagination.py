@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import typing as t
+from itertools import pairwise
 
 import msgspec
 from singer_sdk.exceptions import RetriableAPIError
@@ -45,12 +46,20 @@ class IdCursor(BaseAPIPaginator[str | None]):
 
     Args:
         start: Where to begin: rows with a greater id are read.
+        end: Where to end: the greatest id that is asked for, as `id_lte`; `None`: no such bound.
         order: What ids compare by. Those of pools are decimal numbers in text, `"999999"` comes
             before `"1000000"` (openapi, examples).
     """
 
-    def __init__(self, start: str | None = None, *, order: Callable[[str], t.Any] = int) -> None:
+    def __init__(
+        self,
+        start: str | None = None,
+        end: str | None = None,
+        *,
+        order: Callable[[str], t.Any] = int,
+    ) -> None:
         super().__init__(start)
+        self.end = end
         self._order = order
         self._read: tuple[requests.Response, _Page] | None = None
 
@@ -93,15 +102,18 @@ class IdCursor(BaseAPIPaginator[str | None]):
         if page.has_more and not page.items:
             msg = "Toloka's answer promises more rows and brings none"
             raise BrokenAnswerError(msg, response)
-        last = self.current_value
-        for row in page.items:
-            try:
-                forward = last is None or self._order(row.id) > self._order(last)
-            except ValueError as error:
-                msg = f"Toloka's answer holds the id {row.id!r}, which is no number"
-                raise BrokenAnswerError(msg, response) from error
-            if not forward:
-                msg = f"Toloka's answer does not move forward: id {row.id!r} comes after {last!r}"
-                raise BrokenAnswerError(msg, response)
-            last = row.id
+        start = [] if self.current_value is None else [self.current_value]
+        ids = [*start, *(row.id for row in page.items)]
+        try:
+            order = [self._order(id_) for id_ in ids]
+        except ValueError as error:
+            msg = f"Toloka's answer holds an id that is no number: {error}"
+            raise BrokenAnswerError(msg, response) from error
+        for number, (one, other) in enumerate(pairwise(order)):
+            if one >= other:
+                msg = "Toloka's answer does not move forward: id {1!r} comes after {0!r}"
+                raise BrokenAnswerError(msg.format(*ids[number:]), response)
+        if page.items and self.end is not None and order[-1] > self._order(self.end):
+            msg = f"Toloka's answer goes too far: id {ids[-1]!r} comes after {self.end!r}"
+            raise BrokenAnswerError(msg, response)
         return page

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from decimal import Decimal
 from keyword import iskeyword
+from threading import Lock
 from types import GenericAlias
 
 import msgspec
@@ -56,6 +57,7 @@ class RowReader:
         self._dates = [name for name in date_fields if name in self._fields]
         self._on_unknown = on_unknown
         self._unknown: set[str] = set()
+        self._lock = Lock()
         self._check = _page_decoder(_type_of(schema, "row"))
         self._split = _page_decoder(Row)
 
@@ -81,9 +83,10 @@ class RowReader:
     def _leave_out_unknown(self, row: Row) -> None:
         for name in row.keys() - self._fields:
             del row[name]
-            if name not in self._unknown:
-                self._unknown.add(name)
-                self._on_unknown(name)
+            with self._lock:  # pages are read in several threads
+                if name not in self._unknown:
+                    self._unknown.add(name)
+                    self._on_unknown(name)
 
 
 def as_objects(rows: Iterable[Row]) -> Iterator[dict[str, t.Any]]:

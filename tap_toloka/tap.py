@@ -123,6 +123,20 @@ _SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "max_concurrency",
+        th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 64}),
+        default=8,
+        title="Maximum concurrency",
+        description="Most requests under way at once; 1 reads with one connection.",
+    ),
+    th.Property(
+        "max_requests_per_second",
+        th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 300}),
+        default=100,
+        title="Maximum requests per second",
+        description="Toloka allows an account 300.",
+    ),
+    th.Property(
         "timeout",
         th.CustomType({"type": ["integer", "null"], "minimum": 1}),
         default=60,

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_toloka.parallel import Pace
 from tap_toloka.streams import Pools
 from tap_toloka.tap import TapToloka
 from tests.emulator import Emulator, Fault, make_pool
@@ -39,6 +40,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Note the seconds that would be waited, and do not wait."""
     waited: list[float] = []
     monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(Pace, "pause", lambda _pace, _seconds: None)
     return waited
 
 
@@ -69,7 +71,7 @@ def test_what_may_pass_is_tried_again_and_nothing_is_lost(
     emulator: Emulator, no_waiting: list[float], fault: Fault
 ) -> None:
     emulator.faults.add(msgspec.structs.replace(fault, times=2, after=1))
-    run = run_inside(config_for(emulator, batch_size=3))
+    run = run_inside(config_for(emulator, batch_size=3, max_concurrency=1))
     assert run.ids == IDS
     assert len(no_waiting) == 2
     assert len(emulator.requests) == 3 + 2
@@ -193,7 +195,7 @@ def test_a_quota_is_waited_for_if_the_settings_want_it(
     waited_for: int,
 ) -> None:
     emulator.faults.add(Fault(quota=quota, after=1))
-    assert run_inside(config_for(emulator, batch_size=3, **settings)).ids == IDS
+    assert run_inside(config_for(emulator, batch_size=3, max_concurrency=1, **settings)).ids == IDS
     (waited,) = no_waiting
     assert waited_for <= waited <= waited_for * 1.25
 

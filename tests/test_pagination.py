@@ -107,6 +107,15 @@ def test_a_broken_answer_is_an_error_and_the_cursor_stays(response: requests.Res
     assert cursor.finished
 
 
+def test_a_part_of_a_list_ends_at_its_end() -> None:
+    cursor = IdCursor("5", "1000")
+    cursor.advance(page("6", "1000", has_more=True))
+    with pytest.raises(BrokenAnswerError, match="too far: id '1001' comes after '1000'"):
+        cursor.advance(page("1001", has_more=False))
+    cursor.advance(page(has_more=False))
+    assert cursor.finished
+
+
 @given(st.sets(st.integers(1, 10**12), max_size=60), st.integers(1, 7))
 def test_any_list_is_read_whole_whatever_its_ids(ids: set[int], size: int) -> None:
     listed = sorted(ids)

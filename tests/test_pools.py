@@ -80,7 +80,7 @@ def test_what_is_printed_fits_the_printed_schema() -> None:
 def test_each_request_asks_for_the_next_page_in_the_order_of_ids() -> None:
     rows = [make_pool(str(id_), "2024-01-01T00:00:00") for id_ in (8, 9, 10, 11, 100)]
     with Emulator(pools=rows) as emulator:
-        run_inside(config_for(emulator, batch_size=2))
+        run_inside(config_for(emulator, batch_size=2, max_concurrency=1))
         asked = [dict(request.params) for request in emulator.requests]
     assert [params.pop("sort") for params in asked] == ["id"] * 3
     assert [params.pop("limit") for params in asked] == ["2"] * 3

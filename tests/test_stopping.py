@@ -107,7 +107,7 @@ def test_no_wait_is_sat_out(
 def test_the_next_run_loses_nothing(start: Callable[..., subprocess.Popen[bytes]]) -> None:
     with Emulator(pools=make_pools(900, seed=10)) as emulator:
         emulator.faults.add(Fault(delay=120, after=2))
-        process = start(config_for(emulator))
+        process = start(config_for(emulator, max_concurrency=1))
         assert process.stdout
         loaded = [process.stdout.readline() for _ in range(1 + 600)]
         wait_for(lambda: len(emulator.requests) == 3)

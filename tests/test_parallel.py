@@ -1,0 +1,295 @@
+"""Several connections bring exactly the rows that one would, in hardly more requests."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from singer_sdk.exceptions import FatalAPIError
+
+from tap_toloka.pagination import IdCursor
+from tap_toloka.parallel import PARTS_PER_PAGE, Pace, Shares, StoppedError, Threads
+from tests.emulator import Emulator, Fault, make_pool, make_pools
+from tests.runner import config_for, run_inside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Ids in clusters with gaps between, as an account has them among all ids of Toloka.
+clusters = st.lists(
+    st.tuples(st.integers(1, 10**6), st.integers(1, 60), st.sampled_from([1, 1, 2, 50])),
+    max_size=6,
+)
+faults = st.lists(
+    st.builds(
+        Fault,
+        after=st.integers(0, 20),
+        status=st.sampled_from([429, 500, 503]),
+        headers=st.just({"Retry-After": "0"}),
+    )
+    | st.builds(
+        Fault,
+        after=st.integers(0, 20),
+        body=st.sampled_from(["", "<html>", {}, {"items": [], "has_more": True}]),
+        headers=st.just({"Retry-After": "0"}),
+    ),
+    max_size=3,
+)
+
+
+def ids_of(drawn: list[tuple[int, int, int]]) -> list[int]:
+    """Return the ids of clusters: how far off each begins, how many it has, how wide apart."""
+    ids: list[int] = []
+    last = 0
+    for gap, count, step in drawn:
+        ids += range(last + gap, last + gap + count * step, step)
+        last = ids[-1]
+    return ids
+
+
+def without(emulator: Emulator, sort: str) -> int:
+    """Count the requests to the emulator but for those with a sort."""
+    return sum(request.params["sort"] != sort for request in emulator.requests)
+
+
+@given(
+    clusters,
+    st.integers(1, 40),
+    st.integers(1, 12),
+    st.tuples(st.integers(0, 10**6), st.integers(10**6, 10**7)) | st.none(),
+    faults,
+)
+@settings(max_examples=60, deadline=None)
+def test_each_row_comes_once_whatever_the_split_and_whatever_fails(
+    drawn: list[tuple[int, int, int]],
+    batch_size: int,
+    max_concurrency: int,
+    bounds: tuple[int, int] | None,
+    faults: list[Fault],
+) -> None:
+    ids = ids_of(drawn)
+    filters = {} if bounds is None else {"id_gt": bounds[0], "id_lte": bounds[1]}
+    with Emulator(pools=[make_pool(str(id_), "2024-01-01T00:00:00") for id_ in ids]) as emulator:
+        for fault in faults:
+            emulator.faults.add(fault)
+        run = run_inside(
+            config_for(
+                emulator,
+                batch_size=batch_size,
+                max_concurrency=max_concurrency,
+                max_requests_per_second=300,
+                filters={"pools": filters},
+            )
+        )
+        asked = len(emulator.requests)
+    wanted = [id_ for id_ in ids if bounds is None or bounds[0] < id_ <= bounds[1]]
+    assert sorted(map(int, run.ids)) == wanted
+    pages = max(math.ceil(len(wanted) / batch_size), 1)
+    waste = 1 + max_concurrency + PARTS_PER_PAGE * pages if max_concurrency > 1 else 0
+    assert asked <= pages + waste + len(faults)
+
+
+def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, float]:
+    """Read ids in turns, all threads at once; return how many requests and turns it took."""
+    shares, requests, turns = Shares(threads), 2, 2
+    cursors, read = [IdCursor(str(ids[0] - 1))], []
+
+    def take(cursor: IdCursor) -> tuple[IdCursor, list[int], bool]:
+        after, end = int(cursor.current_value or 0), int(cursor.end or ids[-1])
+        rows = [id_ for id_ in ids if after < id_ <= end]
+        cursor._value = str(rows[size - 1]) if len(rows) > size else None
+        return cursor, rows[:size], len(rows) > size
+
+    cursor, rows, _ = take(cursors[0])
+    read += rows
+    shares.greatest = ids[-1]
+    cursors = shares.rest_of(cursor, rows[0], threads)
+    while cursors:
+        turns += 1
+        requests += len(cursors[:threads])
+        taken = [take(cursor) for cursor in cursors[:threads]]
+        cursors = cursors[threads:]
+        going_on = sum(more for *_, more in taken)
+        for cursor, rows, more in taken:
+            read += rows
+            if more:
+                idle = threads - going_on - len(cursors) + 1
+                cursors += shares.rest_of(cursor, rows[0], max(idle, 1))
+                going_on -= 1
+    assert sorted(read) == ids
+    return requests, turns
+
+
+@pytest.mark.parametrize(
+    ("ids", "turns"),
+    [
+        ([*range(5, 150_000, 5)], 20),
+        ([*range(15_000), *range(10**9, 10**9 + 15_000)], 25),
+        ([*range(15_000), *range(15_000, 15_015_000, 1000)], 25),
+        ([*range(0, 15_000_000, 1000), *range(15_000_000, 15_015_000)], 25),
+        ([*range(30_000), 10**12], 30),
+        ([id_ + 10**6 * (id_ // 700) for id_ in range(30_000)], 30),
+    ],
+    ids=["even", "two clusters", "dense first", "dense last", "one far off", "many clusters"],
+)
+def test_no_thread_idles_for_long_and_few_requests_are_wasted(ids: list[int], turns: int) -> None:
+    pages = math.ceil(len(ids) / 300)
+    requests, taken = read_in_parts(ids, 8)
+    assert requests <= pages * 1.2
+    assert taken <= turns, "one connection takes 100"
+
+
+def test_one_page_costs_one_request() -> None:
+    with Emulator(pools=make_pools(300, seed=20)) as emulator:
+        assert len(run_inside(config_for(emulator)).ids) == 300
+        assert len(emulator.requests) == 1
+
+
+def test_one_connection_is_one_connection() -> None:
+    with Emulator(pools=make_pools(1000, seed=21), latency=0.01) as emulator:
+        run = run_inside(config_for(emulator, max_concurrency=1))
+        assert len(run.ids) == 1000
+        assert len(emulator.requests) == 4
+        assert without(emulator, "-id") == 4
+        assert emulator.most_in_flight == 1
+    assert run.ids == sorted(run.ids, key=int)
+
+
+def test_requests_are_under_way_at_once_but_no_more_than_wanted() -> None:
+    with Emulator(pools=make_pools(3000, seed=22), latency=0.1) as emulator:
+        run_inside(config_for(emulator, batch_size=30, max_concurrency=5))
+        assert emulator.most_in_flight == 5
+        assert len(emulator.requests) <= 100 * 1.2
+
+
+def test_the_greatest_id_is_asked_for_within_the_same_filters() -> None:
+    rows = [
+        make_pool(str(id_), "2024-01-01T00:00:00", project_id=str(id_ % 2)) for id_ in range(99)
+    ]
+    with Emulator(pools=rows) as emulator:
+        filters = {"project_id": "1", "id_lt": "80"}
+        run_inside(config_for(emulator, batch_size=5, filters={"pools": filters}))
+        (greatest,) = [r.params for r in emulator.requests if r.params["sort"] == "-id"]
+    assert dict(greatest) == {"sort": "-id", "limit": "1", **filters}
+
+
+def test_what_is_created_meanwhile_is_never_in_the_way() -> None:
+    with Emulator(pools=make_pools(900, seed=23), latency=0.05) as emulator:
+        there = {row["id"] for row in emulator.pools.rows()}
+        stop = threading.Event()
+
+        def create() -> None:
+            for id_ in range(2_000_000, 2_001_000):
+                emulator.pools.add([make_pool(str(id_), "2024-01-01T00:00:00")])
+                if stop.wait(0.002):
+                    return
+
+        creator = threading.Thread(target=create)
+        creator.start()
+        run = run_inside(config_for(emulator, batch_size=30))
+        stop.set()
+        creator.join()
+    assert len(set(run.ids)) == len(run.ids)
+    assert there <= set(run.ids)
+
+
+def test_whoever_reads_slowly_holds_the_fetchers_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Emulator(pools=make_pools(2000, seed=24)) as emulator:
+        ahead: list[int] = []
+
+        def write_slowly(_writer: Any, _stream: str, rows: list[Any], _time: str) -> None:
+            time.sleep(0.05)
+            written.append(len(rows))
+            ahead.append(len(emulator.requests) - len(written))
+
+        written: list[int] = []
+        monkeypatch.setattr("tap_toloka.output.LineWriter.write_rows", write_slowly)
+        run_inside(config_for(emulator, batch_size=20, max_concurrency=4))
+        assert sum(written) == 2000
+    assert max(ahead) <= 4 + 4, "those under way, and the wasted ones"
+
+
+def threads_of_ours() -> list[threading.Thread]:
+    """Return the threads that the tap started."""
+    return [thread for thread in threading.enumerate() if thread.name == "toloka"]
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Wait until something is so, at most ten seconds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_error_in_a_thread_ends_the_run_and_all_threads() -> None:
+    with Emulator(pools=make_pools(2000, seed=25), latency=0.05) as emulator:
+        emulator.faults.add(Fault(status=400, after=6, times=None))
+        with pytest.raises(FatalAPIError, match="Toloka answered 400"):
+            run_inside(config_for(emulator, batch_size=20))
+        wait_until(lambda: not threads_of_ours())
+        asked = len(emulator.requests)
+        time.sleep(0.2)
+        assert len(emulator.requests) == asked
+
+
+def test_no_thread_is_left_after_a_run() -> None:
+    with Emulator(pools=make_pools(900, seed=26)) as emulator:
+        run_inside(config_for(emulator))
+        wait_until(lambda: not threads_of_ours())
+
+
+def test_too_many_requests_slow_down_all_threads() -> None:
+    with Emulator(pools=make_pools(2000, seed=27), latency=0.02) as emulator:
+        refused = Fault(status=429, headers={"Retry-After": "1"}, after=10)
+        emulator.faults.add(refused)
+        run = run_inside(config_for(emulator, batch_size=20))
+        assert len(run.ids) == 2000
+        (when,) = [r.ended for r in emulator.requests if r.status == 429 and r.ended]
+        # What was under way at that moment still comes in.
+        during = [r for r in emulator.requests if when + 0.1 < r.started < when + 0.99]
+        after = [r for r in emulator.requests if r.started > when + 0.99]
+    assert not during
+    assert len(after) > 20
+
+
+@pytest.mark.parametrize("rate", [10, 50])
+def test_the_pace_is_kept_as_toloka_sees_it(rate: int) -> None:
+    with Emulator(pools=make_pools(rate * 20, seed=28)) as emulator:
+        config = config_for(emulator, batch_size=10, max_requests_per_second=rate)
+        run = run_inside(config)
+        assert len(run.ids) == rate * 20
+        assert rate * 0.5 < emulator.log.most_in_a_second <= rate + 2
+
+
+def test_whoever_waits_for_its_turn_is_told_to_stop() -> None:
+    pace = Pace(1)
+    with pace:
+        pace.wait()
+        pace.pause(3600)
+        threads: Threads[None] = Threads(1)
+        with threads:
+            threads.start(pace.wait)
+            time.sleep(0.05)
+            pace.__exit__()
+            with pytest.raises(StoppedError):
+                threads.result()
+
+
+def test_the_first_error_is_the_one_that_is_told() -> None:
+    threads: Threads[None] = Threads(4)
+
+    def fail(seconds: float) -> None:
+        time.sleep(seconds)
+        raise OSError(str(seconds))
+
+    with threads:
+        for seconds in (0.3, 0.01, 0.2):
+            threads.start(lambda seconds=seconds: fail(seconds))  # type: ignore[misc]
+        with pytest.raises(OSError, match=r"0\.01"):
+            threads.result()
