@@ -1,0 +1,18 @@
+"""A real HTTP server that behaves as Toloka does, faults included: for tests and benchmarks.
+
+It is held to Toloka's API reference, not to the tap. In a test:
+
+    with Emulator(pools=make_pools(50, seed=1)) as emulator:
+        emulator.faults.add(Fault(status=503, times=2))
+        ...  # ask emulator.url with emulator.key
+
+As a process: `python -m tests.emulator --help`; from outside it is driven as `control` tells.
+"""
+
+from __future__ import annotations
+
+from tests.emulator.data import make_pool, make_pools
+from tests.emulator.emulator import Emulator
+from tests.emulator.faults import Fault
+
+__all__ = ["Emulator", "Fault", "make_pool", "make_pools"]

@@ -1,0 +1,66 @@
+"""The emulator as a process; ends on SIGTERM and SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import signal
+import sys
+import threading
+from datetime import datetime, timezone
+
+from tests.emulator.api import KEY, OAUTH_TOKEN
+from tests.emulator.data import CREATED_FROM, CREATED_TO, make_pools
+from tests.emulator.emulator import Emulator
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.emulator", description=__doc__)
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="where to listen; 0, the default: on any free port")
+    add("--pools", type=int, default=0, help="how many pools there are")
+    add("--seed", type=int, default=0, help="pools of the same seed are the same")
+    add("--plain", action="store_true", help="small pools rather than rich ones")
+    add("--created-from", type=_utc, default=CREATED_FROM, help="earliest `created`, UTC")
+    add("--created-to", type=_utc, default=CREATED_TO, help="latest `created`, UTC")
+    add("--key", action="append", help="an API key that is accepted, may be repeated")
+    add("--oauth-token", action="append", help="an OAuth token that is accepted, may be repeated")
+    add("--account", action="append", default=[], help="an id for X-Act-Under-Account-ID, likewise")
+    add("--latency", type=float, default=0, help="seconds that each answer takes")
+    add("--requests-per-second", type=int, default=300, help="past it 429; 0: no limit")
+    return parser.parse_args()
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+
+
+def main() -> None:
+    """Serve until a signal comes."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit())
+    arguments = _arguments()
+    emulator = Emulator(
+        make_pools(
+            arguments.pools,
+            seed=arguments.seed,
+            rich=not arguments.plain,
+            created_from=arguments.created_from,
+            created_to=arguments.created_to,
+        ),
+        port=arguments.port,
+        keys=arguments.key or (KEY,),
+        oauth_tokens=arguments.oauth_token or (OAUTH_TOKEN,),
+        accounts=arguments.account,
+        latency=arguments.latency,
+        requests_per_second=arguments.requests_per_second or None,
+    )
+    gc.freeze()  # or the collector would stop a full server for tens of milliseconds now and then
+    with emulator:
+        sys.stdout.write(f"Emulator of Toloka at {emulator.url} with {arguments.pools} pools\n")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Toloka's API as the reference tells of it: who may ask, how often, and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET
+from multidict import CIMultiDict
+
+from tests.emulator.errors import ApiError
+from tests.emulator.faults import Fault, Faults
+from tests.emulator.log import Log, SlidingSecond
+from tests.emulator.query import read_query
+from tests.emulator.resources import RESOURCES
+from tests.emulator.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from tests.emulator.log import Request
+
+# toloka-kit 1.2.3 takes a secret with two dots, the first after 22 to 24 characters, for an API
+# key, and every other for an OAuth token.
+KEY = "EmulatorOfTolokaApiKey.EmulatorOfToloka.NoSecretAtAll0123456789"
+OAUTH_TOKEN = "EmulatorOfTolokaOAuthToken0123456789"
+
+_TOO_MANY = Fault(status=429)
+
+
+class Api:
+    """What is answered below `/api`. The attributes may be changed while it runs.
+
+    Attributes:
+        keys: API keys that are accepted.
+        oauth_tokens: OAuth tokens that are accepted.
+        accounts: Ids that `X-Act-Under-Account-ID` may name.
+        latency: Seconds that each answer takes.
+        requests_per_second: As many are answered in any one second; None: no limit.
+        tables: The rows of each list, by the names of `RESOURCES`.
+        faults: What goes wrong.
+        log: What was asked.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Collection[str] = (KEY,),
+        oauth_tokens: Collection[str] = (OAUTH_TOKEN,),
+        accounts: Collection[str] = (),
+        latency: float = 0,
+        requests_per_second: int | None = None,
+    ) -> None:
+        self.keys = set(keys)
+        self.oauth_tokens = set(oauth_tokens)
+        self.accounts = set(accounts)
+        self.latency = latency
+        self.requests_per_second = requests_per_second
+        self.tables = {name: Table(resource) for name, resource in RESOURCES.items()}
+        self.faults = Faults()
+        self.log = Log()
+        self._by_path = {table.resource.path: table for table in self.tables.values()}
+        self._passed = SlidingSecond()
+
+    async def handle(self, asked: web.Request) -> web.Response:
+        """Answer one request, and log it."""
+        request = self.log.start(asked)
+        try:
+            fault = self._fault(request)
+            await asyncio.sleep(self.latency + fault.delay)
+            if fault.reset:
+                _reset_connection(asked)
+                return web.Response()  # nobody is there to read it
+            try:
+                request.status, body = self._answer(request, fault)
+            except ApiError as error:
+                request.status, body = error.status, error.body
+            return _response(request.status, body, fault)
+        finally:
+            self.log.end(request)
+
+    def _fault(self, request: Request) -> Fault:
+        """Find what goes wrong with a request; to be one too many comes first."""
+        if self.requests_per_second is not None:
+            if self._passed.count(request.started) >= self.requests_per_second:
+                return _TOO_MANY
+            self._passed.add(request.started)
+        return self.faults.take(request.path, request.params)
+
+    def _answer(self, request: Request, fault: Fault) -> tuple[int, bytes]:
+        """Give the status and the body."""
+        if fault.quota:
+            raise ApiError(429, "The quota ran out", {"interval": fault.quota})
+        if fault.body is not UNSET:
+            return fault.status or 200, _as_bytes(fault.body)
+        if fault.status:
+            raise ApiError(fault.status, "A fault on demand")
+        self._authorize(request.headers)
+        return 200, self._read(request, fault)
+
+    def _authorize(self, headers: Mapping[str, str]) -> None:
+        form, _, secret = headers.get("Authorization", "").partition(" ")
+        if secret not in {"ApiKey": self.keys, "OAuth": self.oauth_tokens}.get(form, ()):
+            raise ApiError(401, "No such key or token, or sent in the form of the other")
+        account = headers.get("X-Act-Under-Account-ID")
+        if account is not None and account not in self.accounts:
+            raise ApiError(403, "No access to this account")
+
+    def _read(self, request: Request, fault: Fault) -> bytes:
+        """Read a page of a list (`/api/v1/pools`) or one row (`/api/v1/pools/17`)."""
+        parent, _, row_id = request.path.rpartition("/")
+        table = self._by_path.get(request.path) or self._by_path.get(parent)
+        if table is None:
+            raise ApiError(404, "No such resource")
+        if request.method != "GET":
+            raise ApiError(405, "The emulator only knows GET")
+        if request.path == table.resource.path:
+            return _page(table, request, fault)
+        try:
+            return table.get(row_id)
+        except KeyError:
+            raise ApiError(404, "No such row") from None
+
+
+def _page(table: Table, request: Request, fault: Fault) -> bytes:
+    """Write `{"items": [...], "has_more": ...}` (openapi: PageOfV1PoolViewV1)."""
+    rows, has_more = table.find(read_query(table.resource, request.params.items()))
+    items = b'{"items":[%s]' % (b"" if fault.without_items else b",".join(rows))
+    if fault.without_has_more:
+        return items + b"}"
+    more = has_more if fault.has_more is UNSET else fault.has_more
+    return items + b',"has_more":%s}' % msgspec.json.encode(more)
+
+
+def _response(status: int, body: bytes, fault: Fault) -> web.Response:
+    headers = CIMultiDict({"Content-Type": "application/json"})
+    headers.update(fault.headers)
+    if not fault.cut:
+        return web.Response(status=status, body=body, headers=headers)
+    headers["Content-Length"] = str(len(body))
+    response = web.Response(status=status, body=body[: len(body) // 2], headers=headers)
+    response.force_close()
+    return response
+
+
+def _as_bytes(body: object) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    return body.encode() if isinstance(body, str) else msgspec.json.encode(body)
+
+
+def _reset_connection(asked: web.Request) -> None:
+    """Close the connection so that the client gets a TCP RST rather than an end of the stream."""
+    if asked.transport is not None:
+        connection = asked.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        asked.transport.abort()

@@ -1,0 +1,51 @@
+"""Errors in the form in which Toloka answers them."""
+
+from __future__ import annotations
+
+import http
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# toloka-kit 1.2.3, error_codes.py; a status that is not here goes by its name in HTTP.
+CODES = {
+    400: "VALIDATION_ERROR",
+    401: "AUTHENTICATION_ERROR",
+    403: "ACCESS_DENIED",
+    404: "DOES_NOT_EXIST",
+    409: "CONFLICT_STATE",
+    500: "INTERNAL_ERROR",
+    503: "REMOTE_SERVICE_UNAVAILABLE",
+}
+
+
+class ApiError(Exception):
+    """A request that Toloka refuses.
+
+    Args:
+        status: The HTTP status of the answer.
+        message: What is wrong, for a person.
+        payload: More on it; of a VALIDATION_ERROR, `{field: {"code", "message"}}`.
+    """
+
+    def __init__(
+        self, status: int, message: str, payload: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = error_body(status, message, payload)
+
+
+def error_body(status: int, message: str, payload: Mapping[str, object] | None = None) -> bytes:
+    """Write `{"request_id", "code", "message"[, "payload"]}` (openapi: HTTP status codes)."""
+    names = {known.value: known.name for known in http.HTTPStatus}
+    error = {
+        "request_id": str(uuid.uuid4()),
+        "code": CODES.get(status) or names.get(status, "UNKNOWN"),
+        "message": message,
+    }
+    return msgspec.json.encode(error if payload is None else {**error, "payload": payload})

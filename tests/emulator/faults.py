@@ -1,0 +1,98 @@
+"""Faults on demand: what a test or a benchmark wants to go wrong, and when."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What goes wrong, with which requests. As JSON it has the same fields.
+
+    Attributes:
+        times: How many requests it hits; None: every one.
+        after: How many matching requests pass unharmed before.
+        path: Hits requests to this path only; may hold the wildcards of `fnmatch`.
+        params: Hits requests with these parameters only; values may hold wildcards.
+        delay: Seconds that the answer takes longer.
+        status: The HTTP status. Without `body` the answer is Toloka's error for that status.
+        headers: Headers of the answer, beside or in place of the usual ones.
+        body: The body; text and bytes as they are, all else as JSON. Without `status` it is a 200.
+        quota: Answers 429, with the quota that ran out as `payload.interval`.
+        reset: Resets the connection before anything is answered.
+        cut: Closes the connection after half of the body.
+        has_more: Takes the place of `has_more` of a list, whatever JSON it is.
+        without_has_more: Leaves `has_more` out of a list.
+        without_items: Empties the list, and leaves `has_more` as it is.
+    """
+
+    times: int | None = 1
+    after: int = 0
+    path: str = "*"
+    params: dict[str, str] = {}
+    delay: float = 0
+    status: int | None = None
+    headers: dict[str, str] = {}
+    body: object = UNSET
+    quota: Literal["MIN", "HOUR", "DAY"] | None = None
+    reset: bool = False
+    cut: bool = False
+    has_more: object = UNSET
+    without_has_more: bool = False
+    without_items: bool = False
+
+    def matches(self, path: str, params: Mapping[str, str]) -> bool:
+        """Tell whether a request is of those that it hits."""
+        return fnmatchcase(path, self.path) and all(
+            name in params and fnmatchcase(params[name], value)
+            for name, value in self.params.items()
+        )
+
+
+NO_FAULT = Fault()
+
+
+@dataclass
+class _Pending:
+    fault: Fault
+    seen: int = 0  # matching requests so far
+
+    def hits(self) -> bool:
+        """Count a matching request, and tell whether the fault hits it."""
+        self.seen += 1
+        number = self.seen - self.fault.after
+        return number > 0 and (self.fault.times is None or number <= self.fault.times)
+
+
+class Faults:
+    """The faults that wait for requests. A request is hit by the first that applies to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pending: list[_Pending] = []
+
+    def add(self, fault: Fault) -> None:
+        """Let a fault wait, behind those that do already."""
+        with self._lock:
+            self._pending.append(_Pending(fault))
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        with self._lock:
+            self._pending.clear()
+
+    def take(self, path: str, params: Mapping[str, str]) -> Fault:
+        """Give the fault that hits this request, or `NO_FAULT`."""
+        with self._lock:
+            for pending in self._pending:
+                if pending.fault.matches(path, params) and pending.hits():
+                    return pending.fault
+        return NO_FAULT

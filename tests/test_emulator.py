@@ -1,0 +1,694 @@
+"""What the emulator promises, seen by a plain HTTP client: the tap has no part in it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import requests
+
+from tests.emulator import Emulator, Fault, make_pool, make_pools
+from tests.emulator.data import CREATED_FROM, CREATED_TO
+from tests.emulator.errors import ApiError
+from tests.emulator.query import read_query
+from tests.emulator.resources import Resource
+from tests.emulator.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Ids and dates as rows have them; ids lie on both sides of a digit boundary.
+DATES = {
+    "999998": ("2026-01-01T00:00", "2026-02-01T00:00:00"),
+    "999999": ("2026-01-01T00:00:07.6", "2026-02-01T00:00:00.001"),
+    "1000000": ("2026-01-01T00:00:07.601", None),
+    "1000001": ("2026-01-01T00:00:07.6", "2026-01-31T23:59:59.999"),
+    "1000005": ("2025-12-31T23:59:59.9", None),
+    "10000000": ("2026-01-01T00:00:08", "2026-02-01T00:00:00"),
+}
+
+
+def few_pools() -> list[dict[str, Any]]:
+    """Make a pool for each of DATES; the first never started has no `last_started`."""
+    pools = [
+        make_pool(pool_id, created, last_started=last_started)
+        for pool_id, (created, last_started) in DATES.items()
+    ]
+    del pools[2]["last_started"]
+    return pools
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """Give an emulator with the pools of DATES."""
+    with Emulator(few_pools()) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[Emulator]:
+    """Give an emulator with 700 rich pools, which no test changes."""
+    with Emulator(make_pools(700, seed=1)) as emulator:
+        yield emulator
+
+
+def get(emulator: Emulator, path: str = "/api/v1/pools", /, **params: object) -> requests.Response:
+    """Ask the emulator with its key."""
+    headers = {"Authorization": f"ApiKey {emulator.key}"}
+    return requests.get(
+        emulator.url + path,
+        params={name: str(value) for name, value in params.items()},
+        headers=headers,
+        timeout=10,
+        allow_redirects=False,
+    )
+
+
+def ids(response: requests.Response) -> list[str]:
+    """Give the ids of the rows answered."""
+    assert response.status_code == 200, response.text
+    return [row["id"] for row in response.json()["items"]]
+
+
+def held_ids(emulator: Emulator) -> list[str]:
+    """Give the ids of the pools that the emulator holds, in order."""
+    return [row["id"] for row in emulator.pools.rows()]
+
+
+def refusal(response: requests.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that an answer is Toloka's form of an error, and give its payload."""
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/json"
+    error = response.json()
+    assert error["code"] == code
+    assert uuid.UUID(error["request_id"])
+    assert error["message"]
+    payload: dict[str, Any] = error.get("payload", {})
+    return payload
+
+
+# Order and paging
+
+
+def test_without_sort_the_order_is_not_that_of_ids_but_the_same_each_time(full: Emulator) -> None:
+    first = ids(get(full, limit=300))
+    assert first == ids(get(full, limit=300))
+    assert first != sorted(first, key=int)
+    assert first != sorted(first, key=int, reverse=True)
+
+
+def read_on(emulator: Emulator, **params: object) -> list[str]:
+    """Give the ids on page after page, each asked for with the last id of the one before."""
+    seen: list[str] = []
+    for _ in range(200):  # more than there are pages
+        page = get(emulator, id_gt=seen[-1] if seen else 0, **params)
+        seen += ids(page)
+        if not page.json()["has_more"]:
+            return seen
+    pytest.fail("the pages have no end")
+
+
+def test_a_client_that_forgets_sort_loses_rows(full: Emulator) -> None:
+    assert set(read_on(full, limit=100)) < set(held_ids(full))
+
+
+@pytest.mark.parametrize("limit", [7, 299, 300])
+def test_a_cursor_by_id_reads_every_row_once_across_a_digit_boundary(
+    full: Emulator, limit: int
+) -> None:
+    held = held_ids(full)
+    assert len(held[0]) < len(held[-1])
+    assert read_on(full, sort="id", limit=limit) == held
+
+
+def test_ids_descend_with_a_hyphen(full: Emulator) -> None:
+    held = held_ids(full)
+    assert ids(get(full, sort="-id", limit=300)) == held[: -300 - 1 : -1]
+    assert ids(get(full, sort="-id", limit=5, id_lt=held[10])) == held[9:4:-1]
+
+
+def test_has_more_is_true_only_when_a_further_row_matches(emulator: Emulator) -> None:
+    for limit, more in ((5, True), (6, False), (7, False)):
+        assert get(emulator, sort="id", limit=limit).json()["has_more"] is more
+    assert get(emulator, sort="id", limit=2, id_lt="1000000").json()["has_more"] is False
+    assert get(emulator, sort="id", limit=1, id_lt="1000000").json()["has_more"] is True
+
+
+def test_dates_sort_as_points_in_time(emulator: Emulator) -> None:
+    by_created = ["1000005", "999998", "999999", "1000001", "1000000", "10000000"]
+    assert ids(get(emulator, sort="created,id")) == by_created
+    by_created[2:4] = reversed(by_created[2:4])
+    assert ids(get(emulator, sort="created,-id")) == by_created
+    assert ids(get(emulator, sort="-created,id"))[:3] == ["10000000", "1000000", "999999"]
+    assert ids(get(emulator, sort="last_started,id"))[:3] == ["1000001", "999998", "10000000"]
+
+
+def test_a_page_is_50_rows_unless_limit_says_otherwise(full: Emulator) -> None:
+    assert len(ids(get(full))) == 50
+    assert len(ids(get(full, limit=300))) == 300
+
+
+def test_archived_and_training_pools_are_listed(full: Emulator) -> None:
+    rows = get(full, limit=300).json()["items"]
+    assert {row["status"] for row in rows} == {"OPEN", "CLOSED", "LOCKED", "ARCHIVED"}
+    assert {row["type"] for row in rows} == {"REGULAR", "TRAINING"}
+
+
+# Filters
+
+
+@pytest.mark.parametrize(
+    ("param", "value", "expected"),
+    [
+        ("id_gt", "999999", ["1000000", "1000001", "1000005", "10000000"]),
+        ("id_gte", "999999", ["999999", "1000000", "1000001", "1000005", "10000000"]),
+        ("id_lt", "1000000", ["999998", "999999"]),
+        ("id_lte", "1000000", ["999998", "999999", "1000000"]),
+        ("created_gt", "2026-01-01T00:00:07.600", ["1000000", "10000000"]),
+        ("created_gte", "2026-01-01T00:00:08", ["10000000"]),
+        ("created_lt", "2026-01-01", ["1000005"]),
+        ("created_lte", "2026-01-01", ["999998", "1000005"]),
+        ("last_started_gt", "2026-02-01", ["999999"]),
+        ("last_started_gte", "2026-02-01", ["999998", "999999", "10000000"]),
+        ("last_started_lt", "2026-02-01T00:00:00.000", ["1000001"]),
+        ("last_started_lte", "2026-02-01T00:00:00", ["999998", "1000001", "10000000"]),
+    ],
+)
+def test_a_filter_compares_ids_as_numbers_and_dates_as_points_in_time(
+    emulator: Emulator, param: str, value: str, expected: list[str]
+) -> None:
+    assert ids(get(emulator, sort="id", **{param: value})) == expected
+
+
+def test_filters_by_one_value(emulator: Emulator) -> None:
+    emulator.pools.change("1000000", status="OPEN", project_id="7")
+    emulator.pools.change("1000001", status="OPEN")
+    assert ids(get(emulator, sort="id", status="OPEN")) == ["1000000", "1000001"]
+    assert ids(get(emulator, sort="id", project_id="7")) == ["1000000"]
+    assert ids(get(emulator, sort="id", project_id="8")) == []
+
+
+def test_all_filters_have_to_hold(emulator: Emulator) -> None:
+    several = "sort=id&id_gt=999998&id_lte=1000005&created_gte=2026-01-01&limit=2"
+    page = get(emulator, f"/api/v1/pools?{several}&status=CLOSED")
+    assert ids(page) == ["999999", "1000000"]
+    assert page.json()["has_more"] is True
+    assert ids(get(emulator, f"/api/v1/pools?{several}&status=OPEN")) == []
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        ("limit=0", "limit"),
+        ("limit=301", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=+5", "limit"),
+        ("limit=5.0", "limit"),
+        ("limit=many", "limit"),
+        ("limit=", "limit"),
+        ("sort=", "sort"),
+        ("sort=status", "sort"),
+        ("sort=id,", "sort"),
+        ("sort=--id", "sort"),
+        ("sort=%2Bid", "sort"),
+        ("sort=ID", "sort"),
+        ("sort=id%20", "sort"),
+        ("id_gt=abc", "id_gt"),
+        ("id_gt=-1", "id_gt"),
+        ("id_gt=1.5", "id_gt"),
+        ("id_gt=1e3", "id_gt"),
+        ("id_gt=", "id_gt"),
+        ("created_gt=2026-01-02T03:04:05Z", "created_gt"),
+        ("created_gt=2026-01-02T03:04:05.678Z", "created_gt"),
+        ("created_gt=2026-01-02T03:04:05%2B03:00", "created_gt"),
+        ("created_gt=2026-01-02%2003:04:05", "created_gt"),
+        ("created_gt=2026-01-02T03:04", "created_gt"),
+        ("created_gt=2026-01-02T03:04:05.6", "created_gt"),
+        ("created_gt=2026-01-02T03:04:05.678000", "created_gt"),
+        ("created_gt=2026-1-2", "created_gt"),
+        ("created_gt=2026-02-30", "created_gt"),
+        ("created_gt=2026-01-02T24:00:00", "created_gt"),
+        ("created_gt=1767322800", "created_gt"),
+        ("last_started_lte=yesterday", "last_started_lte"),
+        ("status=open", "status"),
+        ("status=OPEN,CLOSED", "status"),
+        ("status=OPEN&status=CLOSED", "status"),
+        ("id_gt=1&id_gt=1", "id_gt"),
+        ("project_id=", "project_id"),
+        ("id=17", "id"),
+        ("created=2026-01-02", "created"),
+        ("last_stopped_gt=2026-01-02", "last_stopped_gt"),
+        ("created_ge=2026-01-02", "created_ge"),
+        ("offset=0", "offset"),
+    ],
+)
+def test_refuses_what_the_reference_does_not_know(full: Emulator, query: str, wrong: str) -> None:
+    payload = refusal(get(full, f"/api/v1/pools?{query}"), 400, "VALIDATION_ERROR")
+    assert payload.keys() == {wrong}
+    assert payload[wrong].keys() == {"code", "message"}
+
+
+def test_names_every_wrong_parameter(full: Emulator) -> None:
+    payload = refusal(get(full, limit=0, sort="name", id_gt="x"), 400, "VALIDATION_ERROR")
+    assert payload.keys() == {"limit", "sort", "id_gt"}
+
+
+@pytest.mark.parametrize("path", ["/api/v1/pool", "/api/v1/pools/", "/api/v1/pools/17/x", "/api/"])
+def test_knows_no_other_paths(full: Emulator, path: str) -> None:
+    refusal(get(full, path), 404, "DOES_NOT_EXIST")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_only_reads(full: Emulator, method: str) -> None:
+    headers = {"Authorization": f"ApiKey {full.key}"}
+    url = full.url + "/api/v1/pools"
+    response = requests.request(method, url, headers=headers, timeout=10)
+    refusal(response, 405, "METHOD_NOT_ALLOWED")
+
+
+def test_a_list_that_needs_a_filter_refuses_to_answer_without() -> None:
+    tasks = Resource(
+        path="/api/v1/task-suites",
+        cap=100_000,
+        default_limit=50,
+        ids="texts",
+        dates=("created",),
+        exact=("pool_id", "task_id"),
+        one_of=("pool_id", "task_id"),
+        sort_by=("id", "created"),
+    )
+    assert read_query(tasks, [("task_id", "a--b")]).filters
+    with pytest.raises(ApiError) as refused:
+        read_query(tasks, [("sort", "id")])
+    assert json.loads(refused.value.body)["payload"].keys() == {"pool_id", "task_id"}
+    table = Table(tasks)
+    table.add(make_pool(row_id, "2026-01-01T00:00", pool_id="17") for row_id in ("b--9", "b--10"))
+    rows, _ = table.find(read_query(tasks, [("pool_id", "17"), ("sort", "id"), ("id_gt", "b--10")]))
+    assert [json.loads(row)["id"] for row in rows] == ["b--9"]
+
+
+# Who may ask
+
+
+def test_takes_a_key_and_a_token_each_in_its_own_form(full: Emulator) -> None:
+    answers = {
+        None: 401,
+        "": 401,
+        "ApiKey": 401,
+        f"ApiKey {full.key}": 200,
+        f"OAuth {full.oauth_token}": 200,
+        f"ApiKey {full.oauth_token}": 401,
+        f"OAuth {full.key}": 401,
+        f"Bearer {full.key}": 401,
+        f"ApiKey {full.key}x": 401,
+        f"ApiKey  {full.key}": 401,
+        full.key: 401,
+    }
+    for header, status in answers.items():
+        headers = {} if header is None else {"Authorization": header}
+        response = requests.get(full.url + "/api/v1/pools", headers=headers, timeout=10)
+        assert response.status_code == status, header
+        if status == 401:
+            refusal(response, 401, "AUTHENTICATION_ERROR")
+
+
+def test_the_key_and_the_token_have_the_shapes_that_toloka_kit_tells_apart(full: Emulator) -> None:
+    assert full.key.count(".") == 2
+    assert 22 <= full.key.index(".") <= 24
+    assert "." not in full.oauth_token
+
+
+def test_acts_under_known_accounts_only() -> None:
+    with Emulator(few_pools(), accounts=["account-1"]) as emulator:
+        for account, status in (("account-1", 200), ("account-2", 403), ("", 403)):
+            headers = {
+                "Authorization": f"ApiKey {emulator.key}",
+                "X-Act-Under-Account-ID": account,
+            }
+            url = emulator.url + "/api/v1/pools"
+            response = requests.get(url, headers=headers, timeout=10)
+            assert response.status_code == status
+        refusal(response, 403, "ACCESS_DENIED")
+
+
+def test_past_the_limit_of_a_second_it_is_429() -> None:
+    with Emulator(few_pools(), requests_per_second=5) as emulator:
+        answers = [get(emulator) for _ in range(8)]
+        assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 3
+        refusal(answers[-1], 429, "TOO_MANY_REQUESTS")
+        time.sleep(1)
+        assert get(emulator).status_code == 200
+
+
+# Rows
+
+
+def test_dates_and_numbers_come_out_as_they_were_given(emulator: Emulator) -> None:
+    dates = ("2016-03-24T12:38:07.654", "2016-03-24T12:38:07.6", "2016-03-24T12:38:07")
+    for number, created in enumerate((*dates, "2020-09-01T13:00")):
+        emulator.pools.add([make_pool(str(number), created)])
+        assert get(emulator, f"/api/v1/pools/{number}").json()["created"] == created
+    emulator.pools.add(
+        [
+            make_pool("17", dates[0], reward_per_assignment=Decimal("0.070"), private_name="Имя"),
+            b'{"id":"18","created":"2016-03-24T12:38:07", "reward_per_assignment": 1E-7}',
+        ]
+    )
+    body = get(emulator, sort="id", id_gte="17", limit=2).content
+    assert b'"reward_per_assignment":0.070,' in body
+    assert '"private_name":"Имя"'.encode() in body
+    assert b'"reward_per_assignment": 1E-7}' in body
+    assert [str(row["reward_per_assignment"]) for row in emulator.pools.rows()[4:6]] == [
+        "0.070",
+        "1E-7",
+    ]
+
+
+def test_one_row_is_read_by_its_id(emulator: Emulator) -> None:
+    assert get(emulator, "/api/v1/pools/999999").json()["id"] == "999999"
+    refusal(get(emulator, "/api/v1/pools/5"), 404, "DOES_NOT_EXIST")
+    refusal(get(emulator, "/api/v1/pools/abc"), 404, "DOES_NOT_EXIST")
+
+
+def test_a_change_keeps_all_else_of_the_row(emulator: Emulator) -> None:
+    emulator.pools.add([b'{"id":"17","reward_per_assignment":0.0700,"status":"OPEN","tier":[ 1 ]}'])
+    emulator.pools.change("17", status="CLOSED", last_started="2026-03-01T00:00")
+    row = get(emulator, "/api/v1/pools/17").content
+    assert row == (
+        b'{"id":"17","reward_per_assignment":0.0700,"status":"CLOSED","tier":[ 1 ],'
+        b'"last_started":"2026-03-01T00:00"}'
+    )
+    assert ids(get(emulator, status="OPEN")) == []
+    assert ids(get(emulator, last_started_gte="2026-03-01")) == ["17"]
+
+
+def test_a_late_row_is_listed_only_when_it_becomes_visible(emulator: Emulator) -> None:
+    emulator.pools.add([make_pool("17", "2026-01-01T00:00:00")], visible_in=0.3)
+    assert ids(get(emulator, id_lte=17)) == []
+    assert held_ids(emulator)[0] == "17"
+    assert get(emulator, "/api/v1/pools/17").status_code == 200
+    time.sleep(0.3)
+    assert ids(get(emulator, id_lte=17)) == ["17"]
+
+
+def test_a_late_change_shows_late_and_never_undoes_a_later_one(emulator: Emulator) -> None:
+    emulator.pools.change("999999", visible_in=0.3, status="OPEN")
+    assert ids(get(emulator, status="OPEN")) == []
+    time.sleep(0.3)
+    assert ids(get(emulator, status="OPEN")) == ["999999"]
+    emulator.pools.change("999999", visible_in=0.2, status="LOCKED")
+    emulator.pools.change("999999", status="ARCHIVED")
+    time.sleep(0.2)
+    assert ids(get(emulator, status="ARCHIVED")) == ["999999"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        make_pool("999999", "2026-01-01T00:00:00"),
+        make_pool("seventeen", "2026-01-01T00:00:00"),
+        make_pool("17", "2026-01-01T00:00:00Z"),
+        make_pool("17", "2026-01-01T00:00:00", last_started="2026-02-30T00:00:00"),
+        b'{"created":"2026-01-01T00:00:00"}',
+    ],
+)
+def test_takes_no_row_that_toloka_could_not_have(emulator: Emulator, row: Any) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        emulator.pools.add([row])
+
+
+# Faults
+
+
+def test_a_fault_hits_so_many_requests_after_so_many(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(status=503, times=2, after=1, headers={"Retry-After": "1"}))
+    answers = [get(emulator) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 503, 503, 200]
+    refusal(answers[1], 503, "REMOTE_SERVICE_UNAVAILABLE")
+    assert answers[1].headers["Retry-After"] == "1"
+
+
+def test_a_fault_may_last_until_it_is_cleared(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(status=500, times=None))
+    for _ in range(5):
+        refusal(get(emulator), 500, "INTERNAL_ERROR")
+    emulator.faults.clear()
+    assert get(emulator).status_code == 200
+
+
+def test_faults_come_one_after_another(emulator: Emulator) -> None:
+    for status in (500, 502, 504, 408):
+        emulator.faults.add(Fault(status=status))
+    answered = [get(emulator).status_code for _ in range(5)]
+    assert answered == [500, 502, 504, 408, 200]
+
+
+def test_a_fault_may_pick_requests_by_path_and_parameters(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(status=500, times=None, path="/api/v1/pools/*"))
+    emulator.faults.add(Fault(status=502, times=None, params={"sort": "id", "id_gt": "*5"}))
+    assert get(emulator).status_code == 200
+    assert get(emulator, "/api/v1/pools/999999").status_code == 500
+    assert get(emulator, sort="id", id_gt="17").status_code == 200
+    assert get(emulator, sort="-id", id_gt="15").status_code == 200
+    assert get(emulator, sort="id").status_code == 200
+    assert get(emulator, sort="id", id_gt="15").status_code == 502
+
+
+def test_a_quota_that_ran_out_names_its_interval(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(quota="HOUR"))
+    assert refusal(get(emulator), 429, "TOO_MANY_REQUESTS") == {"interval": "HOUR"}
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        ({}, b"{}"),
+        ([], b"[]"),
+        (None, b"null"),
+        ('{"items":', b'{"items":'),
+        ("<html>нет</html>", "<html>нет</html>".encode()),
+        (b"\xff\xfe", b"\xff\xfe"),
+    ],
+)
+def test_a_body_may_be_anything(emulator: Emulator, body: object, sent: bytes) -> None:
+    emulator.faults.add(Fault(body=body, headers={"content-type": "text/html"}))
+    emulator.faults.add(Fault(body=body, status=502))
+    answer = get(emulator)
+    assert (answer.status_code, answer.content) == (200, sent)
+    assert answer.headers["Content-Type"] == "text/html"
+    answer = get(emulator)
+    assert (answer.status_code, answer.content) == (502, sent)
+
+
+def test_redirects(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(status=302, headers={"Location": "/elsewhere"}))
+    answer = get(emulator)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/elsewhere")
+
+
+def test_has_more_may_be_anything_or_absent(emulator: Emulator) -> None:
+    for has_more in (True, None, "yes", 1):
+        emulator.faults.add(Fault(has_more=has_more))
+        answer = get(emulator, sort="id", limit=6)
+        assert len(ids(answer)) == 6
+        assert answer.text.endswith(f',"has_more":{json.dumps(has_more)}}}')
+    emulator.faults.add(Fault(without_has_more=True))
+    assert get(emulator, sort="id", limit=6).json().keys() == {"items"}
+
+
+def test_a_list_may_come_empty_though_there_is_more(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(without_items=True))
+    assert get(emulator, sort="id", limit=2).json() == {"items": [], "has_more": True}
+
+
+def test_a_delay_makes_an_answer_late(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(delay=0.3))
+    assert get(emulator).elapsed > timedelta(seconds=0.3)
+    assert get(emulator).elapsed < timedelta(seconds=0.3)
+
+
+def test_a_reset_breaks_the_connection_before_any_answer(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(reset=True))
+    with pytest.raises(requests.ConnectionError, match="reset by peer"):
+        get(emulator)
+    assert emulator.requests[0].status is None
+    assert get(emulator).status_code == 200
+
+
+def test_a_cut_breaks_the_connection_within_the_body(emulator: Emulator) -> None:
+    whole = len(get(emulator).content)
+    emulator.faults.add(Fault(cut=True))
+    with pytest.raises(requests.exceptions.ChunkedEncodingError) as broken:
+        get(emulator)
+    half = whole // 2
+    assert f"{half} bytes read, {whole - half} more expected" in str(broken.value)
+    assert get(emulator).status_code == 200
+
+
+# The log
+
+
+def test_logs_every_request_to_the_api(emulator: Emulator) -> None:
+    before = time.monotonic()
+    get(emulator, sort="id", created_gt="2026-01-01T00:00:00")
+    get(emulator, "/api/v1/nothing?a=1&a=2&b=")
+    requests.get(emulator.url + "/_emulator/stats", timeout=10)
+    first, second = emulator.requests
+    assert (first.method, first.path, first.status) == ("GET", "/api/v1/pools", 200)
+    assert dict(first.params) == {"sort": "id", "created_gt": "2026-01-01T00:00:00"}
+    assert first.headers["authorization"] == f"ApiKey {emulator.key}"
+    assert first.ended is not None
+    assert before <= first.started <= first.ended <= second.started <= time.monotonic()
+    assert second.status == 404
+    assert list(second.params.items()) == [("a", "1"), ("a", "2"), ("b", "")]
+    emulator.clear_requests()
+    assert emulator.requests == []
+
+
+def test_counts_what_waits_at_once_and_what_comes_within_a_second() -> None:
+    with Emulator(few_pools(), latency=0.5) as emulator, ThreadPoolExecutor(8) as threads:
+        started = time.monotonic()
+        assert [len(ids(answer)) for answer in threads.map(get, [emulator] * 8)] == [6] * 8
+        assert 0.5 <= time.monotonic() - started < 8 * 0.5
+        assert emulator.most_in_flight == 8
+        assert emulator.log.most_in_a_second == 8
+        emulator.clear_requests()
+        time.sleep(1)
+        get(emulator)
+        assert emulator.most_in_flight == 1
+        assert emulator.log.most_in_a_second == 1
+
+
+# Made-up pools
+
+
+def test_pools_are_the_same_for_the_same_seed_only() -> None:
+    assert list(make_pools(100, seed=1)) == list(make_pools(100, seed=1))
+    assert list(make_pools(100, seed=1)) != list(make_pools(100, seed=2))
+
+
+def test_pools_are_of_every_kind() -> None:
+    pools = list(make_pools(1000, seed=1))
+    printed = [pool["created"] for pool in pools]
+    assert [int(pool["id"]) for pool in pools] == sorted({int(pool["id"]) for pool in pools})
+    assert int(pools[0]["id"]) < 1_000_000 < int(pools[-1]["id"])
+    assert {len(created) for created in printed} == {16, 19, 21, 22, 23}
+    assert len(set(printed)) < len(printed)
+    assert any(later < earlier for earlier, later in itertools.pairwise(printed))
+    assert printed[0] < printed[500] < printed[-1]
+    assert {pool["status"] for pool in pools} == {"OPEN", "CLOSED", "LOCKED", "ARCHIVED"}
+    assert 30 < sum(pool["type"] == "TRAINING" for pool in pools) < 70
+    assert any("last_started" not in pool for pool in pools)
+    assert any(None in pool.values() for pool in pools)
+    sizes = [len(msgspec.json.encode(pool)) for pool in pools]
+    assert 2200 < sum(sizes) / len(sizes) < 2500
+
+
+def test_pools_are_created_within_the_span_asked_for() -> None:
+    since = datetime(2026, 5, 1, tzinfo=timezone.utc)
+    until = datetime(2026, 6, 1, tzinfo=timezone.utc)
+    pools = make_pools(500, created_from=since, created_to=until)
+    assert all("2026-05-01" <= pool["created"] <= "2026-06-01T00:00:00.000" for pool in pools)
+    assert CREATED_FROM < CREATED_TO < datetime.now(timezone.utc) - timedelta(days=4)
+
+
+# As a process
+
+
+@contextlib.contextmanager
+def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the emulator as a process, and give it and its address once it is ready."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.emulator", *options],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            ready = re.match(r"Emulator of Toloka at (http://127\.0\.0\.1:[0-9]+) ", line)
+            assert ready, line
+            yield process, ready[1]
+        finally:
+            process.kill()
+
+
+def test_a_process_is_driven_over_http() -> None:
+    with running("--pools", "20", "--key", "a-key", "--account", "a") as (_, url):
+        own = url + "/_emulator"
+        with requests.Session() as session:
+
+            def pools(**params: object) -> requests.Response:
+                headers = {"Authorization": "ApiKey a-key", "X-Act-Under-Account-ID": "a"}
+                query = {name: str(value) for name, value in params.items()}
+                return session.get(f"{url}/api/v1/pools", params=query, headers=headers)
+
+            assert [row["id"] for row in session.get(f"{own}/pools").json()] == ids(
+                pools(sort="id")
+            )
+
+            row = make_pool("17", "2026-01-01T00:00:00", reward_per_assignment=0.5)
+            assert session.post(f"{own}/pools?visible_in=0.2", json=[row]).status_code == 201
+            assert ids(pools(id_lte=17)) == []
+            time.sleep(0.2)
+            assert ids(pools(id_lte=17)) == ["17"]
+            assert session.patch(f"{own}/pools/17", json={"status": "LOCKED"}).status_code == 204
+            assert "17" in ids(pools(status="LOCKED"))
+            twice = session.post(f"{own}/pools", json=[row])
+            assert (twice.status_code, "17" in twice.text) == (400, True)
+
+            fault = {"status": 503, "times": None, "headers": {"Retry-After": "7"}}
+            assert session.post(f"{own}/faults", json=fault).status_code == 201
+            assert pools().headers["Retry-After"] == "7"
+            assert session.post(f"{own}/faults", json={"statos": 503}).status_code == 400
+            session.delete(f"{own}/faults")
+            session.post(f"{own}/faults", json={"has_more": None})
+            assert pools().json()["has_more"] is None
+
+            logged = session.get(f"{own}/requests").json()
+            assert logged[0]["params"] == [["sort", "id"]]
+            assert ["X-Act-Under-Account-ID", "a"] in logged[0]["headers"]
+            stats = session.get(f"{own}/stats").json()
+            assert 1 <= stats.pop("most_in_a_second") <= len(logged)
+            assert stats == {"requests": len(logged), "most_in_flight": 1}
+            session.delete(f"{own}/requests")
+            assert session.get(f"{own}/stats").json()["requests"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_ends_at_once_though_a_request_waits(number: signal.Signals) -> None:
+    with (
+        running("--latency", "60", "--key", "a-key") as (process, url),
+        ThreadPoolExecutor(1) as thread,
+    ):
+        waiting = thread.submit(
+            requests.get, f"{url}/api/v1/pools", headers={"Authorization": "ApiKey a-key"}
+        )
+        deadline = time.monotonic() + 10
+        while not requests.get(f"{url}/_emulator/requests", timeout=10).json():
+            assert time.monotonic() < deadline
+        started = time.monotonic()
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=10)
+        assert time.monotonic() - started < 2
+        assert (process.returncode, rest, errors) == (0, "", "")
+        assert isinstance(waiting.exception(), requests.ConnectionError)
