@@ -77,7 +77,7 @@ class RowReader:
                 self._leave_out_unknown(row)
             for name in self._dates:
                 if isinstance(text := getattr(values, name), str):
-                    row[name] = msgspec.Raw(b'"%b"' % dates.canonical(text).encode())
+                    row[name] = msgspec.Raw(f'"{dates.canonical(text)}"')
         return rows
 
     def _leave_out_unknown(self, row: Row) -> None:
