@@ -233,9 +233,10 @@ class TolokaStream(RESTStream[str | None]):
             RetriableAPIError: If asking again may help.
             FatalAPIError: If not.
         """
-        status, answer = response.status_code, describe(response)
+        status = response.status_code
         if status == HTTPStatus.OK:
             return
+        answer = describe(response)
         if status == HTTPStatus.UNAUTHORIZED:
             answer += f". {self._asked} was asked; keys of sandbox and production differ: check"
             answer += " `token`, `token_type` and `environment`"

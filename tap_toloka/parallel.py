@@ -164,13 +164,18 @@ class Shares:
         if count <= 1:
             return [cursor]
         self._spare -= count - 1
-        near, width = count, (end - last) // count
-        if width > PAGES_FORESEEN * page:  # then one half expects more of the same, one anything
-            near, width = count // 2, PAGES_FORESEEN * page
-        starts = [last + width * number for number in range(near)]
-        far = last + width * near
-        starts += range(far, end, (end - far) // max(count - near, 1) + 1) if near < count else ()
+        starts = _evenly(last, end, count)
+        if starts[1] - last > PAGES_FORESEEN * page:
+            # One half of the threads expects more of the same, the other half anything.
+            near = count // 2
+            far = last + PAGES_FORESEEN * page * near
+            starts = _evenly(last, far, near) + _evenly(far, end, count - near)
         bounds = [str(start) for start in starts[1:]]
         ends = [*bounds[1:], cursor.end]
         cursor.end = bounds[0]
         return [cursor, *map(IdCursor, bounds, ends)]
+
+
+def _evenly(start: int, end: int, parts: int) -> list[int]:
+    """Return where each part begins if a range is cut into equal ones."""
+    return [start + (end - start) * number // parts for number in range(parts)]

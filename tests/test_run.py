@@ -8,15 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import psutil
 import psycopg
 
+from scripts import run
 from tests.conftest import environment
 from tests.emulator import Emulator, make_pools
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
     from tests.conftest import Project
 
 RUN = [sys.executable, "-m", "scripts.run"]
@@ -56,6 +62,19 @@ def test_the_first_run_brings_all_pools_and_the_second_only_those_that_are_new(
     assert still_running(project) == []
 
 
+def test_new_pools_of_the_emulator_are_younger_than_any_that_a_run_has_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "FILES", tmp_path)
+    assert run.emulated_pools() == []
+    run.emulated_pools()
+    time.sleep(0.01)
+    created = [pool["created"] for pool in run.emulated_pools()]
+    assert created == sorted(set(created))
+    minute_ago = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(minutes=1)
+    assert datetime.fromisoformat(created[-1]) < minute_ago  # settled, so not read twice
+
+
 def test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names(
     project: Project, database: str
 ) -> None:
@@ -65,9 +84,9 @@ def test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names(
             f"TAP_TOLOKA_API_URL={emulator.url}\n"
             f"TARGET_POSTGRES_SQLALCHEMY_URL={database}\n"
         )
-        run = make_run(project)
-    assert run.returncode == 0, run.stderr
-    assert "Read        20 pools, 20 of them new; 20 in all\n" in run.stdout
+        done = make_run(project)
+    assert done.returncode == 0, done.stderr
+    assert "Read        20 pools, 20 of them new; 20 in all\n" in done.stdout
     with psycopg.connect(database) as connection:
         (count,) = connection.execute("SELECT count(*) FROM tap_toloka.pools").fetchall()[0]
     assert count == 20
@@ -76,25 +95,24 @@ def test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names(
 
 def test_a_run_that_fails_says_so_and_shows_why(project: Project) -> None:
     (project.root / ".env").write_text("TAP_TOLOKA_TOKEN=a key\n")
-    run = make_run(project)
-    assert run.returncode == 1
-    assert "token: it holds a space" in run.stderr
-    *_, last = run.stderr.splitlines()
+    done = make_run(project)
+    assert done.returncode == 1
+    assert "token: it holds a space" in done.stderr
+    *_, last = done.stderr.splitlines()
     assert last.startswith("make run: meltano run failed with status 1, see ")
     assert still_running(project) == []
 
 
 def test_ctrl_c_leaves_nothing_running_and_does_not_hinder_the_next_run(project: Project) -> None:
     with subprocess.Popen(
-        RUN, cwd=project.root, env=environment(), stdout=subprocess.PIPE, text=True
-    ) as run:
-        assert run.stdout
+        RUN, cwd=project.root, env=environment(), stdout=subprocess.DEVNULL
+    ) as process:
         log = project.root / ".run/meltano.log"
         while not (log.exists() and "Beginning sync" in log.read_text()):
-            assert run.poll() is None
+            assert process.poll() is None
             time.sleep(0.1)
-        os.kill(run.pid, signal.SIGINT)
-        assert run.wait(30) == 130
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(30) == 130
     assert still_running(project) == []
     again = make_run(project)
     assert again.returncode == 0, again.stdout + again.stderr
