@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from singer_sdk.exceptions import ConfigurationError, FatalAPIError
 
+from tap_toloka.tap import TapToloka
 from tests.emulator import Emulator, make_pool, make_pools
 from tests.runner import Run, catalog_of, config_for, run_inside, run_process
 
@@ -117,6 +118,21 @@ def test_the_bookmark_stays_a_minute_behind_the_start_of_the_run() -> None:
         bookmark = datetime.fromisoformat(first.bookmark.replace("Z", "+00:00"))
         assert timedelta(seconds=59) < before - bookmark < timedelta(seconds=61)
         assert run_inside(config_for(emulator), first.state).ids == ["2"], "young: read again"
+
+
+def test_the_bookmark_never_goes_back() -> None:
+    bookmark = ago(seconds=30) + "Z"
+    pools = {"replication_key": "created", "replication_key_value": bookmark}
+    with Emulator(pools=[make_pool("1", ago(seconds=5))]) as emulator:
+        run = run_inside(config_for(emulator), {"bookmarks": {"pools": pools}})
+    assert run.ids == ["1"]
+    assert run.bookmark == bookmark, "younger than a minute, and yet not taken back"
+
+
+def test_the_cursor_starts_at_the_filter() -> None:
+    with Emulator() as emulator:
+        tap = TapToloka(config=config_for(emulator, filters={"pools": {"id_gt": 17}}))
+    assert tap.streams["pools"].get_new_paginator().current_value == "17"  # type: ignore[attr-defined]
 
 
 def test_a_pool_that_toloka_shows_late_is_not_lost() -> None:
