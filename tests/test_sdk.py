@@ -84,7 +84,7 @@ def test_the_loop_of_the_sdk_is_still_the_one_that_was_replaced() -> None:
 def test_only_the_named_private_methods_of_the_sdk_are_used() -> None:
     of_the_sdk = set(dir(Stream))
     used = {name for name in private_names_of(TolokaStream) & of_the_sdk if name[1] != "_"}
-    assert used == {"_check_max_record_limit", "_write_record_message"}
+    assert used == {"_write_record_message"}
     replaced = {name for name in vars(TolokaStream).keys() & of_the_sdk if name[0] == "_"}
     assert {name for name in replaced if name[1] != "_" and "abc" not in name} == {"_sync_records"}
 

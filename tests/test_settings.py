@@ -12,7 +12,7 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from tap_toloka.streams import Pools
 from tap_toloka.tap import TapToloka
-from tests.emulator import Emulator
+from tests.emulator import Emulator, make_pools
 from tests.runner import config_for, run_inside, run_process
 
 API_KEY = "AQVN0123456789012345678.abcdefgh.SECRETSECRET"
@@ -240,10 +240,18 @@ def test_about_tells_the_settings_as_json_and_as_markdown() -> None:
 
 
 def test_the_connection_test_reads_one_row_and_tells_what_is_wrong() -> None:
-    with Emulator() as emulator:
+    with Emulator(pools=make_pools(700, seed=1)) as emulator:
         good = run_process("--test", config=config_for(emulator))
         bad = run_process("--test", config={**config_for(emulator), "token": OAUTH_TOKEN})
     assert good.status == 0
+    assert len(good.records) == 1
+    assert good.state is None
+    assert "pools can be read" in good.log
+    assert "ERROR" not in good.log
+    with Emulator() as emulator:
+        empty = run_process("--test", config=config_for(emulator))
+    assert (empty.status, empty.records, empty.state) == (0, [], None)
+    assert "pools can be read" in empty.log
     assert bad.status == 1
     assert "401" in bad.log
     assert "Traceback" not in bad.log
