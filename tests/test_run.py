@@ -12,7 +12,6 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import psutil
-import psycopg
 
 from scripts import run
 from tests.conftest import environment
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.conftest import Project
+    from tests.conftest import Database, Project
 
 RUN = [sys.executable, "-m", "scripts.run"]
 
@@ -76,18 +75,18 @@ def test_new_pools_of_the_emulator_are_younger_than_any_that_a_run_has_read(
 
 
 def test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names(
-    project: Project, database: str
+    project: Project, database: Database
 ) -> None:
     with Emulator(make_pools(20)) as emulator:
         (project.root / ".env").write_text(
             f"TAP_TOLOKA_TOKEN={emulator.key}\n"
             f"TAP_TOLOKA_API_URL={emulator.url}\n"
-            f"TARGET_POSTGRES_SQLALCHEMY_URL={database}\n"
+            f"TARGET_POSTGRES_SQLALCHEMY_URL={database.url}\n"
         )
         done = make_run(project)
     assert done.returncode == 0, done.stderr
     assert "Read        20 pools, 20 of them new; 20 in all\n" in done.stdout
-    with psycopg.connect(database) as connection:
+    with database.connect() as connection:
         (count,) = connection.execute("SELECT count(*) FROM tap_toloka.pools").fetchall()[0]
     assert count == 20
     assert not (project.root / ".run/postgres").exists()

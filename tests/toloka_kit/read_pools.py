@@ -13,7 +13,7 @@ import json
 import sys
 from typing import Any
 
-from toloka.client import (  # type: ignore[import-not-found]  # only in its own environment
+from toloka.client import (
     Pool,
     TolokaClient,
 )
