@@ -420,7 +420,8 @@ class TolokaStream(RESTStream[str | None]):
         """
         greatest = self.get_starting_replication_key_value(context) or ""
         if self.replication_method == REPLICATION_INCREMENTAL:
-            self.logger.info("Reading %s since %s", self.name, self._since(context) or "ever")
+            since = ", ".join(self._since(context).values())
+            self.logger.info("Reading %s since %s", self.name, since or "ever")
             if changing := self.filters.changing_in(self.filters_in_use):
                 self.logger.warning(
                     "%s is filtered by what can change (%s): a row that comes to pass the filter "

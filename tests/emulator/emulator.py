@@ -53,7 +53,7 @@ class Emulator(Api):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._run(self._runner.cleanup())
+        self._run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -84,6 +84,14 @@ class Emulator(Api):
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+
+    async def _stop(self) -> None:
+        await self._runner.cleanup()
+        # Answers that are still due, after a delay or the like, will not be given.
+        due = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in due:
+            task.cancel()
+        await asyncio.gather(*due, return_exceptions=True)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
