@@ -97,8 +97,6 @@ class Threads(t.Generic[_Result]):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        while not self._tasks.empty():
-            self._tasks.get()
         for _ in range(self._count):
             self._tasks.put(None)
 

@@ -71,10 +71,14 @@ def test_a_bookmark_is_taken_however_its_date_is_written(
     value: str | None, asked: str | None
 ) -> None:
     bookmark = {"replication_key": "created", "replication_key_value": value}
-    with Emulator() as emulator:
-        run_inside(config_for(emulator), {"bookmarks": {"pools": bookmark, "other": {"a": 1}}})
+    with Emulator(pools=[make_pool("1", "2024-01-01T00:00:00.6")]) as emulator:
+        state = {"bookmarks": {"pools": bookmark, "other": {"a": 1}}}
+        run = run_inside(config_for(emulator), state)
         (request,) = emulator.requests
     assert request.params.get("created_gt") == asked
+    assert run.bookmark == "2024-01-01T00:00:00.600Z", "compared as points in time"
+    assert run.state is not None
+    assert run.state["bookmarks"]["other"] == {"a": 1}
 
 
 def test_what_an_interrupted_run_of_another_version_left_is_cleared_away() -> None:

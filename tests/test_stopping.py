@@ -6,11 +6,15 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.singerlib import StateMessage
 
+from tap_toloka.output import LineWriter
 from tests.emulator import Emulator, Fault, make_pool, make_pools
 from tests.runner import TAP, config_for, run_inside
 
@@ -56,6 +60,35 @@ def wait_for(condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("signum", STATUS)
+def test_a_line_under_way_is_finished(
+    signum: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, written = LineWriter(), bytearray()
+
+    class File:
+        """Takes a few bytes at a time, and is interrupted each time."""
+
+        @staticmethod
+        def write(data: memoryview) -> int:
+            written.extend(data[:7])
+            writer.stop(signum)
+            return len(data[:7])
+
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=File))
+    with pytest.raises(SystemExit) as stopped:
+        writer.write_message(StateMessage(value={"bookmarks": {}}))
+    assert stopped.value.code == STATUS[signum]
+    assert written == b'{"type":"STATE","value":{"bookmarks":{}}}\n'
+
+
+@pytest.mark.parametrize("signum", STATUS)
+def test_between_two_lines_it_ends_at_once(signum: signal.Signals) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        LineWriter().stop(signum)
+    assert stopped.value.code == STATUS[signum]
 
 
 @pytest.mark.parametrize("signum", STATUS)
