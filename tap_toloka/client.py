@@ -12,7 +12,6 @@ from contextlib import closing
 from datetime import datetime, timezone
 from functools import cached_property, partial
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import backoff
 import requests
@@ -25,7 +24,14 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 from singer_sdk.streams.rest import PageContext
 
 from tap_toloka import dates, schemas
-from tap_toloka.errors import TolokaError, describe, root_cause, seconds_asked_for
+from tap_toloka.errors import (
+    QUOTA_SECONDS,
+    TolokaError,
+    describe,
+    host_of,
+    root_cause,
+    seconds_asked_for,
+)
 from tap_toloka.pagination import BrokenAnswerError, IdCursor
 from tap_toloka.parallel import Pace, Shares, Threads
 from tap_toloka.rows import RowReader, as_objects, greatest_date
@@ -138,9 +144,15 @@ class TolokaStream(RESTStream[str | None]):
         """Take selection and replication from a catalog.
 
         Raises:
-            ConfigurationError: If it asks for a replication that Toloka's filters cannot serve.
+            ConfigurationError: If it asks for a replication that Toloka's filters cannot serve, or
+                leaves out a key.
         """
         super().apply_catalog(catalog)
+        entry = catalog.get_stream(self.name)
+        if entry is not None and not entry.key_properties:
+            msg = f"The catalog has no `key_properties` for {self.name}; a target would double rows"
+            raise ConfigurationError(msg)
+        self.replication_key = self.replication_key or type(self).replication_key
         if self.replication_method not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL} or (
             self.replication_method == REPLICATION_INCREMENTAL
             and self.replication_key != type(self).replication_key
@@ -151,6 +163,11 @@ class TolokaStream(RESTStream[str | None]):
                 f"{type(self).replication_key!r}, or FULL_TABLE"
             )
             raise ConfigurationError(msg)
+        for key in {*type(self).primary_keys, type(self).replication_key}:
+            known = key in self.effective_schema.get("properties", {})
+            if self.selected and not (known and self.mask["properties", key]):
+                msg = f"The catalog leaves out {key!r}, which {self.name} cannot do without"
+                raise ConfigurationError(msg)
 
     @override
     def get_starting_replication_key_value(self, context: Context | None) -> str | None:
@@ -218,6 +235,8 @@ class TolokaStream(RESTStream[str | None]):
         """A session for each thread: requests does not promise that threads can share one."""
         if not hasattr(self._sessions, "session"):
             self._sessions.session = requests.Session()
+            # Plain http goes to this very machine only, so not by way of a proxy either.
+            self._sessions.session.trust_env = self.url_base.startswith("https:")
         return self._sessions.session  # type: ignore[no-any-return]
 
     @property
@@ -241,15 +260,20 @@ class TolokaStream(RESTStream[str | None]):
             answer += f". {self._asked} was asked; keys of sandbox and production differ: check"
             answer += " `token`, `token_type` and `environment`"
         elif response.is_redirect:
-            host = urlsplit(response.headers["Location"]).netloc
-            answer += f" and sends on to {host!r}, which is not followed: the token would go along."
+            host = host_of(response.headers["Location"])
+            answer += f" and sends on to {host}, which is not followed: the token would go along."
             answer += " Check `api_url`"
         elif status in WORTH_RETRYING:
+            wait, quotas = seconds_asked_for(response), self.config["retry_quotas"]
             quota = TolokaError.of(response).quota
-            if quota is None or quota in self.config["retry_quotas"]:
+            if quota is not None and quota not in quotas:
+                answer += f". The quota {quota} ran out, and `retry_quotas` does not name it"
+            elif wait > max([QUOTA_SECONDS["MIN"], *map(QUOTA_SECONDS.__getitem__, quotas)]):
+                answer += f". It asks to wait {wait:.0f} s, longer than any quota of `retry_quotas`"
+            else:
                 raise RetriableAPIError(answer, response)
-            answer += f". The quota {quota} ran out; to wait for it, add it to `retry_quotas`"
-        raise FatalAPIError(answer)
+        msg = f"{self.name}: {answer}"
+        raise FatalAPIError(msg)
 
     @property
     def _asked(self) -> str:
@@ -261,12 +285,11 @@ class TolokaStream(RESTStream[str | None]):
 
     @override
     def backoff_wait_generator(self) -> Generator[float, t.Any, None]:
-        """Yield the seconds to wait after each failure: what was asked for, or twice the last."""
+        """Yield the seconds to wait after each failure: twice the last, or longer if asked to."""
         error: RetriableAPIError = yield 0.0  # backoff primes the generator with its first step
         for tries in itertools.count():
-            asked = None if error.response is None else seconds_asked_for(error.response)
-            growing = min(_FIRST_WAIT * 2**tries, _LONGEST_WAIT)
-            error = yield growing if asked is None else asked
+            asked = 0 if error.response is None else seconds_asked_for(error.response)
+            error = yield max(asked, min(_FIRST_WAIT * 2**tries, _LONGEST_WAIT))
 
     @override
     def backoff_jitter(self, value: float) -> float:
@@ -305,8 +328,8 @@ class TolokaStream(RESTStream[str | None]):
                 threads.start(partial(get_page, waiting.popleft(), context))
 
         with pace, threads, self.get_http_request_counter() as counter:
-            start_waiting()
-            while threads.busy:
+            while waiting or threads.busy:
+                start_waiting()
                 try:
                     cursor, rows = threads.result()
                 except RetriableAPIError as error:
@@ -386,8 +409,13 @@ class TolokaStream(RESTStream[str | None]):
             requests.exceptions.ChunkedEncodingError,
             requests.exceptions.ContentDecodingError,
         ) as error:
-            msg = f"No whole answer from {urlsplit(request.url).netloc}: {root_cause(error)}"
+            msg = f"No whole answer from {host_of(request.url)}: {root_cause(error)}"
             raise RetriableAPIError(msg) from error
+        except ValueError as error:  # of the address in a redirect, which requests looks at anyway
+            msg = (
+                f"{self.name}: {host_of(request.url)} answers with an address that is none: {error}"
+            )
+            raise FatalAPIError(msg) from error
         self.validate_response(response)
         try:
             rows = self._reader.read(response.content)

@@ -27,8 +27,7 @@ class TolokaCommand(SingerCommand):
 
     @override
     def main(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        for handler in logging.getLogger().handlers:
-            handler.addFilter(_hide_secrets)
+        logging.setLogRecordFactory(_record_without_secrets)
         try:
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:
@@ -51,29 +50,23 @@ class TolokaCommand(SingerCommand):
             ctx.exit(1)
 
 
-class _HideSecrets(logging.Filter):
-    """Puts `***` wherever a log record would show a secret."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.secrets: set[str] = set()
-
-    @override
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-        for secret in self.secrets:
-            if secret in record.getMessage():
-                record.msg, record.args = record.getMessage().replace(secret, "***"), ()
-            if record.exc_text:
-                record.exc_text = record.exc_text.replace(secret, "***")
-        return True
-
-
-_hide_secrets = _HideSecrets()
+_secrets: set[str] = set()
+_make_record = logging.getLogRecordFactory()
 
 
 def hide(secret: object) -> None:
-    """Keep a secret out of everything that the process logs from here on."""
+    """Put `***` in the place of a secret in all that the process logs from here on."""
     if secret:
-        _hide_secrets.secrets.add(str(secret))
+        _secrets.add(str(secret))
+
+
+def _record_without_secrets(*args: t.Any, **kwargs: t.Any) -> logging.LogRecord:
+    record = _make_record(*args, **kwargs)
+    if record.exc_info and record.exc_info[0]:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    for secret in _secrets:
+        if secret in record.getMessage():
+            record.msg, record.args = record.getMessage().replace(secret, "***"), ()
+        if record.exc_text and secret in record.exc_text:
+            record.exc_text, record.exc_info = record.exc_text.replace(secret, "***"), None
+    return record

@@ -37,7 +37,11 @@ def canonical(text: str) -> str:
         return (filled_up if len(filled_up) > _WHOLE else filled_up + ".").ljust(
             _CANONICAL, "0"
         ) + "Z"
-    return from_datetime(moment)
+    try:
+        return from_datetime(moment)
+    except OverflowError:  # the end of time, in a zone where it comes later
+        msg = f"{text!r} is not a date that there is in UTC"
+        raise ValueError(msg) from None
 
 
 def from_datetime(moment: datetime) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import typing as t
 from datetime import datetime, timezone
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -30,7 +31,7 @@ class TolokaError(msgspec.Struct):
         """Read the body of a response, which may be anything."""
         try:
             return msgspec.json.decode(response.content, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return cls()  # from a proxy or a balancer, not from Toloka
 
     @property
@@ -56,6 +57,14 @@ def describe(response: requests.Response) -> str:
     return " ".join("".join(parts).split())
 
 
+def host_of(address: str) -> str:
+    """Return the host in an address that somebody else wrote, for a message."""
+    try:
+        return urlsplit(address).hostname or "another address"
+    except ValueError:
+        return "another address"
+
+
 def root_cause(error: BaseException) -> str:
     """Name what lies under the layers of requests and urllib3: `Connection refused`."""
     while True:
@@ -66,16 +75,16 @@ def root_cause(error: BaseException) -> str:
         error = inner
 
 
-def seconds_asked_for(response: requests.Response) -> float | None:
+def seconds_asked_for(response: requests.Response) -> float:
     """Return how long to wait by `Retry-After` (seconds or a date), or until a quota is renewed.
 
-    Never more than a day, the longest quota there is.
+    0 if nothing is asked for, or nothing that has a meaning.
     """
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(min(int(text), QUOTA_SECONDS["DAY"]))
     try:
+        if text.isdecimal():
+            return float(text)
         wait = email.utils.parsedate_to_datetime(text) - datetime.now(timezone.utc)
-        return min(max(wait.total_seconds(), 0.0), QUOTA_SECONDS["DAY"])
-    except (ValueError, TypeError):  # no such header, or one without a meaning
-        return QUOTA_SECONDS.get(TolokaError.of(response).quota or "")
+        return max(wait.total_seconds(), 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return QUOTA_SECONDS.get(TolokaError.of(response).quota or "", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 import typing as t
 
@@ -78,7 +79,10 @@ class LineWriter(MsgSpecWriter):
         self._writing = True
         try:
             while rest:
-                rest = rest[file.write(rest) :]
+                if (taken := file.write(rest)) is None:  # stdout does not block, and is full
+                    select.select([], [file], [])
+                else:
+                    rest = rest[taken:]
         finally:
             rest.release()  # else the SDK could not use the buffer of a message again
             self._writing = False

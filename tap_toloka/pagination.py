@@ -96,7 +96,7 @@ class IdCursor(BaseAPIPaginator[str | None]):
     def _judged(self, response: requests.Response) -> _Page:
         try:
             page = _decode(response.content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             msg = f"Toloka's answer is no page of a list: {error}"
             raise BrokenAnswerError(msg, response) from error
         if page.has_more and not page.items:

@@ -68,10 +68,15 @@ class RowReader:
             ValueError: If the body is not JSON (`msgspec.DecodeError` among others), or does not
                 fit the schema.
         """
+        body.decode()  # msgspec does not look into what it leaves as it came
         # A line break between two values would end the line that they are printed in.
         body = body.replace(b"\n", b" ").replace(b"\r", b" ")
-        checked = self._check(body)
-        rows: list[Row] = self._split(body)
+        try:
+            checked = self._check(body)
+            rows: list[Row] = self._split(body)
+        except RecursionError:
+            msg = "it is nested too deeply"
+            raise ValueError(msg) from None
         for row, values in zip(rows, checked, strict=True):
             if not row.keys() <= self._fields:
                 self._leave_out_unknown(row)

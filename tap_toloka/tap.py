@@ -254,7 +254,7 @@ def _errors_in(config: Mapping[str, t.Any]) -> Iterator[str]:
             yield f"{name}: it is empty, or holds a character that no HTTP header can"
     if " " in config["token"]:
         yield "token: it holds a space; give the bare key, without `ApiKey` or `OAuth`"
-    if start_date := config.get("start_date"):
+    if (start_date := config.get("start_date")) is not None:
         try:
             dates.canonical(start_date)
         except ValueError as error:
@@ -264,7 +264,7 @@ def _errors_in(config: Mapping[str, t.Any]) -> Iterator[str]:
             stream.filters.normal(config.get("filters", {}).get(stream.name, {}))
         except ValueError as error:
             yield f"filters.{stream.name}.{error}"
-    if (api_url := config.get("api_url")) and (wrong := _error_in_address(api_url)):
+    if (api_url := config.get("api_url")) is not None and (wrong := _error_in_address(api_url)):
         yield f"api_url: {wrong}"
 
 
@@ -276,8 +276,10 @@ def _error_in_address(address: str) -> str | None:
         return "it is no address"
     if parts.scheme not in {"http", "https"} or not host:
         return "it must begin with https:// and a host"
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if parts.username or parts.password or set(address) & set("?#"):
         return "it may hold a host, a port and a path, and nothing else"
+    if {"api", "v1"} & {*parts.path.split("/")[-2:]}:
+        return "it must end before /api, which the tap adds"
     if parts.scheme == "http" and not _is_loopback(host):
         return f"{host} would be sent the token in the clear; use https://"
     return None
@@ -295,21 +297,32 @@ def _checked_state(state: dict[str, t.Any], now: str) -> dict[str, t.Any]:
     if not isinstance(bookmarks, dict) or state.keys() - {"bookmarks"}:
         msg = "it must hold `bookmarks`, an object, and nothing else"
         raise ValueError(msg)
-    ours = {stream.name for stream in STREAMS}
+    ours = {stream.name: stream.replication_key for stream in STREAMS}
     return {
         "bookmarks": {
-            name: _checked_bookmark(name, bookmark, now) if name in ours else bookmark
+            name: _checked_bookmark(name, ours[name], bookmark, now) if name in ours else bookmark
             for name, bookmark in bookmarks.items()
         }
     }
 
 
-def _checked_bookmark(name: str, bookmark: t.Any, now: str) -> dict[str, t.Any]:  # noqa: ANN401
+def _checked_bookmark(
+    name: str,
+    replication_key: str,
+    bookmark: t.Any,  # noqa: ANN401  # from a file
+    now: str,
+) -> dict[str, t.Any]:
     if not isinstance(bookmark, dict) or (wrong := bookmark.keys() - _STATE_KEYS - _MARKERS):
         keys = "`, `".join(sorted(_STATE_KEYS))
         found = f"holds {sorted(wrong)}" if isinstance(bookmark, dict) else f"is {bookmark!r}"
         msg = f"the bookmark of {name} {found}; it may hold `{keys}`"
         raise ValueError(msg)
+    if bookmark.get("replication_key", replication_key) != replication_key:
+        msg = f"the bookmark of {name} is by {bookmark['replication_key']!r}"
+        raise ValueError(msg)
+    if not isinstance(bookmark.get("filters", {}), dict):
+        msg = f"the bookmark of {name} has filters that are no object"
+        raise ValueError(msg)  # noqa: TRY004  # as below
     value = bookmark.get("replication_key_value")
     if value is None:
         return bookmark

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 POOLS = [make_pool(str(id_), "2024-01-01T00:00:00") for id_ in range(1, 8)]
 IDS = [row["id"] for row in POOLS]
-AT_ONCE = {"Retry-After": "0"}
 
 
 @pytest.fixture
@@ -81,21 +80,21 @@ def test_what_may_pass_is_tried_again_and_nothing_is_lost(
 @pytest.mark.parametrize(
     "fault",
     [
-        *[Fault(status=status, headers=AT_ONCE, times=None) for status in (429, 500, 503)],
-        Fault(body={}, headers=AT_ONCE, times=None),
+        *[Fault(status=status, times=None) for status in (429, 500, 503)],
+        Fault(body={}, times=None),
     ],
     ids=str,
 )
 def test_a_run_that_gives_up_says_why_in_one_line(emulator: Emulator, fault: Fault) -> None:
     emulator.faults.add(fault)
-    run = run_process(config=config_for(emulator, max_retries=2))
+    run = run_process(config=config_for(emulator, max_retries=1))
     assert run.status == 1
     assert run.state is None
     assert "Traceback" not in run.log
     assert emulator.key not in run.log
-    assert run.log.splitlines()[-1].endswith("gave up after 3 tries")
+    assert run.log.splitlines()[-1].endswith("gave up after 2 tries")
     assert "Toloka" in run.log.splitlines()[-1]
-    assert len(emulator.requests) == 3
+    assert len(emulator.requests) == 2
 
 
 def test_a_run_without_anyone_to_talk_to_says_so_in_one_line() -> None:
@@ -226,7 +225,7 @@ def test_waits_grow_and_outlast_the_quota_of_a_minute() -> None:
     assert max(waits_after(*[bare_response()] * 100)) == 64
 
 
-def test_waits_obey_retry_after() -> None:
+def test_waits_grow_and_are_never_shorter_than_toloka_asks() -> None:
     in_a_while = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=90))
     long_ago = format_datetime(datetime.now(timezone.utc) - timedelta(days=1))
     assert waits_after(
@@ -234,15 +233,38 @@ def test_waits_obey_retry_after() -> None:
         bare_response(Retry_After="0"),
         bare_response(Retry_After=long_ago),
         bare_response(429, b'{"payload": {"interval": "MIN"}}', Retry_After="3"),
-        bare_response(Retry_After="9" * 40),
-    ) == [17, 0, 0, 3, 24 * 60 * 60]
+        bare_response(429, b'{"payload": {"interval": "MIN"}}'),
+    ) == [17, 4, 8, 16, 60]
     (wait,) = waits_after(bare_response(Retry_After=in_a_while))
     assert 85 < wait <= 90
 
 
-@pytest.mark.parametrize("odd", ["", "soon", "-1", "1.5", "inf", "Mon, 99 Foo", "٣x"])
+@pytest.mark.parametrize(
+    "odd", ["", "soon", "-1", "1.5", "inf", "Mon, 99 Foo", "٣x", "Mon, 01 Jan 99999 00:00:00 GMT"]
+)
 def test_an_odd_retry_after_is_no_obstacle(odd: str) -> None:
     assert waits_after(bare_response(Retry_After=odd)) == [2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "asked", "waited_for"),
+    [
+        ({}, "60", True),
+        ({}, "61", False),
+        ({}, "9" * 5000, False),
+        ({"retry_quotas": []}, "60", True),
+        ({"retry_quotas": ["HOUR"]}, "3600", True),
+        ({"retry_quotas": ["MIN", "HOUR"]}, "3601", False),
+        ({"retry_quotas": ["DAY"]}, "86400", True),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_no_wait_is_longer_than_the_quotas_that_may_be_waited_for(
+    settings: dict[str, Any], asked: str, status: int, *, waited_for: bool
+) -> None:
+    pools = Pools(TapToloka(config={"token": "x", **settings}))
+    with pytest.raises(RetriableAPIError if waited_for else FatalAPIError):
+        pools.validate_response(bare_response(status, Retry_After=asked))
 
 
 def test_waits_are_jittered_upwards_only() -> None:
@@ -267,12 +289,63 @@ def test_each_try_is_logged_with_its_cause(
 
 
 def test_no_log_shows_the_token_whatever_happens(emulator: Emulator) -> None:
-    emulator.faults.add(Fault(status=500, headers=AT_ONCE, body=f"you sent {emulator.key}"))
+    emulator.faults.add(Fault(status=500, body=f"you sent {emulator.key}"))
     emulator.faults.add(Fault(status=400, body={"code": "X", "message": f"bad {emulator.key}"}))
     run = run_process(config=config_for(emulator), env={"TAP_TOLOKA_LOGLEVEL": "DEBUG"})
     assert run.status == 1
     assert "bad ***" in run.log
     assert emulator.key not in run.log + run.output.decode()
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[", "/elsewhere", "https://me:SECRET@evil.example/x", ""]
+)
+def test_an_odd_redirect_is_told_without_what_it_may_hide(
+    emulator: Emulator, location: str
+) -> None:
+    emulator.faults.add(Fault(status=302, headers={"Location": location}))
+    with pytest.raises(FatalAPIError, match=r"pools: .*(302|address)") as error:
+        run_inside(config_for(emulator))
+    assert "SECRET" not in str(error.value)
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"items": [' + '{"filter":' * 100_000])
+def test_what_is_nested_too_deeply_is_a_broken_answer(
+    emulator: Emulator, no_waiting: list[float], body: str
+) -> None:
+    emulator.faults.add(Fault(body=body))
+    emulator.faults.add(Fault(status=500, body=body))
+    assert run_inside(config_for(emulator)).ids == IDS
+    assert len(no_waiting) == 2
+
+
+def test_a_proxy_is_not_told_what_goes_to_this_machine(emulator: Emulator) -> None:
+    with Emulator() as proxy:
+        run = run_process(
+            config=config_for(emulator), env={"HTTP_PROXY": proxy.url, "http_proxy": proxy.url}
+        )
+    assert run.ids == IDS
+
+
+def test_no_handler_of_the_log_gets_the_token(emulator: Emulator, tmp_path: Any) -> None:
+    emulator.faults.add(Fault(status=400, body={"code": "X", "message": f"bad {emulator.key}"}))
+    file = tmp_path / "log"
+    (tmp_path / "logging.yml").write_text(
+        f"""
+        version: 1
+        disable_existing_loggers: false
+        formatters: {{json: {{(): singer_sdk.logging.StructuredFormatter}}}}
+        handlers:
+          file: {{class: logging.FileHandler, filename: {file}}}
+          json: {{class: logging.StreamHandler, formatter: json}}
+        loggers: {{tap-toloka: {{handlers: [file, json]}}}}
+        root: {{level: INFO, handlers: [json]}}
+        """
+    )
+    config = tmp_path / "logging.yml"
+    run = run_process(config=config_for(emulator), env={"SINGER_SDK_LOG_CONFIG": str(config)})
+    assert "bad ***" in file.read_text()
+    assert emulator.key not in file.read_text() + run.log
 
 
 def test_a_netrc_of_the_machine_does_not_change_who_asks(emulator: Emulator, tmp_path: Any) -> None:

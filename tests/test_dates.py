@@ -35,7 +35,11 @@ def test_every_form_of_a_date_becomes_the_one_form(text: str, date: str) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "2016", "2016-13-01", "2016-02-30T00:00:00", "2016-W12-4T12:38:07.654", "1"]
+    "text",
+    [
+        *("", "1", "now", "2016", "2016-13-01", "2016-02-30T00:00:00", "2016-W12-4T12:38:07.654"),
+        *("9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+03:00"),
+    ],
 )
 def test_what_is_no_date_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="is not a date") as error:

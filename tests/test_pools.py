@@ -211,6 +211,30 @@ def test_a_replication_that_cannot_be_is_refused(changes: dict[str, str]) -> Non
         run_inside(config_for(emulator), catalog=catalog_of(**changes))
 
 
+def test_a_catalog_without_replication_means_that_of_the_stream() -> None:
+    with Emulator(pools=make_pools(5, seed=1)) as emulator:
+        catalog = catalog_of(replication_key=None, replication_method=None)
+        assert run_inside(config_for(emulator), catalog=catalog).bookmark
+
+
+def test_a_catalog_without_key_properties_is_refused() -> None:
+    with Emulator() as emulator, pytest.raises(ConfigurationError, match="key_properties"):
+        run_inside(config_for(emulator), catalog=catalog_of(key_properties=[]))
+
+
+@pytest.mark.parametrize("key", ["id", "created"])
+def test_a_catalog_without_a_key_is_refused(key: str) -> None:
+    gone, deselected = catalog_of(), catalog_of(key)
+    del gone["streams"][0]["schema"]["properties"][key]
+    for item in deselected["streams"][0]["metadata"]:
+        if item["breadcrumb"] == ["properties", key]:
+            item["metadata"]["inclusion"] = "available"
+    with Emulator() as emulator:
+        for catalog in (gone, deselected):
+            with pytest.raises(ConfigurationError, match=f"leaves out '{key}'"):
+                run_inside(config_for(emulator), catalog=catalog)
+
+
 def test_filters_narrow_down_and_the_stricter_bound_wins() -> None:
     rows = [make_pool(str(id_), f"2024-01-{id_:02}T00:00:00") for id_ in range(1, 29)]
     state = {"bookmarks": {"pools": {"replication_key": "created"}}}

@@ -100,6 +100,7 @@ def test_unknown_fields_are_left_out_and_named_once() -> None:
         ('{"id": "1", "rules": [[]]}', "rules"),
         ('{"id": "1", "created": "soon"}', "soon"),
         ('{"id": "1", "created": 5}', "created"),
+        ('{"id": "1", "created": "9999-12-31T23:59:59-05:00"}', "9999-12-31"),
     ],
 )
 def test_what_does_not_fit_the_schema_is_an_error_that_names_it(row: str, where: str) -> None:
@@ -158,6 +159,11 @@ def test_a_row_that_is_read_fits_the_schema(row: dict[str, Any]) -> None:
         text = printed(page(json.dumps(row)))
         Draft202012Validator(SCHEMA).validate(json.loads(text))
         assert json.loads(text).keys() == row.keys() - {"new"}
+
+
+def test_what_is_no_utf_8_is_an_error_however_deep() -> None:
+    with pytest.raises(ValueError, match="utf-8"):
+        reader().read(page('{"id": "1", "free": {"a": ["?"]}}').replace(b"?", b"\xff\xfe"))
 
 
 def test_whole_decoding_gives_the_same_row() -> None:

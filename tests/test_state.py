@@ -31,6 +31,8 @@ def later_than_now() -> str:
         ({"bookmarks": {"pools": "2024-01-01T00:00:00Z"}}, "pools"),
         ({"bookmarks": {"pools": {"created": "2024-01-01T00:00:00Z"}}}, "created"),
         ({"bookmarks": {"pools": {"partitions": []}}}, "partitions"),
+        ({"bookmarks": {"pools": {"replication_key": "id"}}}, "'id'"),
+        ({"bookmarks": {"pools": {"filters": "x"}}}, "filters"),
         ({"bookmarks": {"pools": {"replication_key_value": "soon"}}}, "'soon'"),
         ({"bookmarks": {"pools": {"replication_key_value": 1704067200}}}, "1704067200"),
         ({"bookmarks": {"pools": {"replication_key_value": ""}}}, "''"),

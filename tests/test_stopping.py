@@ -118,7 +118,7 @@ def test_a_slow_reader_gets_whole_lines(
 
 @pytest.mark.parametrize("signum", STATUS)
 @pytest.mark.parametrize(
-    "fault", [Fault(delay=120), Fault(status=503, headers={"Retry-After": "120"})], ids=str
+    "fault", [Fault(delay=120), Fault(status=503, headers={"Retry-After": "60"})], ids=str
 )
 def test_no_wait_is_sat_out(
     start: Callable[..., subprocess.Popen[bytes]], signum: signal.Signals, fault: Fault
