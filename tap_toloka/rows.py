@@ -7,6 +7,7 @@ the digits of numbers and costs a fraction of building Python objects and printi
 
 from __future__ import annotations
 
+import codecs
 import typing as t
 from decimal import Decimal
 from keyword import iskeyword
@@ -31,6 +32,7 @@ _SCALARS: dict[str, t.Any] = {
     "boolean": bool,
     "null": None,
 }
+_PIECE = 2**16  # bytes
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
@@ -68,7 +70,7 @@ class RowReader:
             ValueError: If the body is not JSON (`msgspec.DecodeError` among others), or does not
                 fit the schema.
         """
-        body.decode()  # msgspec does not look into what it leaves as it came
+        _check_utf_8(body)
         # A line break between two values would end the line that they are printed in.
         body = body.replace(b"\n", b" ").replace(b"\r", b" ")
         try:
@@ -104,6 +106,17 @@ def greatest_date(rows: Iterable[Row], field: str) -> str:
     """Return the latest of a date that the reader has brought into the one form; else `""`."""
     texts = (bytes(row[field]) for row in rows if field in row)
     return max((text.strip(b'"').decode() for text in texts if text != b"null"), default="")
+
+
+def _check_utf_8(body: bytes) -> None:
+    """Raise if a body is not UTF-8: msgspec does not look into what it leaves as it came.
+
+    A piece at a time: a whole page as text takes four times its room if one emoji is in it.
+    """
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    for start in range(0, len(body), _PIECE):
+        decode(body[start : start + _PIECE])
+    decode(b"", final=True)
 
 
 def _page_decoder(row_type: t.Any) -> Callable[[bytes], list[t.Any]]:  # noqa: ANN401  # a type

@@ -166,6 +166,15 @@ def test_what_is_no_utf_8_is_an_error_however_deep() -> None:
         reader().read(page('{"id": "1", "free": {"a": ["?"]}}').replace(b"?", b"\xff\xfe"))
 
 
+def test_letters_of_many_bytes_may_stand_anywhere() -> None:
+    for before in range(5):
+        text = "x" * before + "猫🐈ж" * 20_000
+        (row,) = reader().read(
+            page(json.dumps({"id": "1", "free": {"a": text}}, ensure_ascii=False))
+        )
+        assert json.loads(bytes(row["free"])) == {"a": text}
+
+
 def test_whole_decoding_gives_the_same_row() -> None:
     body = page('{"id":"1","created":"2020-09-01T13:00","reward":0.070,"free":{"a":[1E-7]}}')
     rows = reader().read(body)
