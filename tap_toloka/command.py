@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import typing as t
@@ -28,6 +29,8 @@ class TolokaCommand(SingerCommand):
     @override
     def main(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         logging.setLogRecordFactory(_record_without_secrets)
+        # All that was imported stays; the garbage collector need not look at it for every page.
+        gc.freeze()
         try:
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:
