@@ -223,9 +223,9 @@ class TolokaStream(RESTStream[str | None]):
         self.stream_state["replication_key_value"] = min(
             greatest, self.get_replication_key_signpost() or greatest
         )
-        self.stream_state["filters"] = self.filters_in_use
-        if not self.filters_in_use:
-            del self.stream_state["filters"]
+        self.stream_state.pop("filters", None)
+        if self.filters_in_use:
+            self.stream_state["filters"] = self.filters_in_use
 
     # How it is asked for
 
@@ -475,8 +475,7 @@ class TolokaStream(RESTStream[str | None]):
                     wanted = max(wanted - len(rows), 0)
                 if wanted == 0:
                     break
-                if self.replication_key:
-                    greatest = max(greatest, greatest_date(rows, self.replication_key))
+                greatest = max(greatest, greatest_date(rows, self.replication_key))
         if wanted is not None:
             self.logger.info("%s can be read", self.name)
             return
