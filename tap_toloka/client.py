@@ -69,6 +69,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 2, 64
 class TolokaStream(RESTStream[str | None]):
     """Rows of one list of Toloka, read by the id cursor. A stream is a handful of facts."""
 
+    name: str
     page_cap: t.ClassVar[int]
     """Most rows that Toloka gives in one answer."""
     filters: t.ClassVar[Filters]
@@ -126,7 +127,7 @@ class TolokaStream(RESTStream[str | None]):
         """
         params = {
             "sort": "id",  # without it the order is not promised, and paging by id loses rows
-            "limit": min(self.config["batch_size"], self.page_cap),
+            "limit": min(self.config.get("batch_size", self.page_cap), self.page_cap),
             **self.filters.parameters(self.filters_in_use | self._since(context)),
         }
         if next_page_token is not None:
@@ -135,7 +136,7 @@ class TolokaStream(RESTStream[str | None]):
 
     @override
     def get_new_paginator(self) -> IdCursor:
-        return IdCursor(self.filters_in_use.get("id_gt"))
+        return IdCursor(self.filters_in_use.get("id_gt"), order=self.filters.id_order)
 
     # State
 
@@ -310,8 +311,9 @@ class TolokaStream(RESTStream[str | None]):
         """Yield the rows of page after page, each row once, in no order.
 
         A list of one page costs one request. Of a longer one the greatest id is asked for, and
-        what is left is shared out among threads. All but the requests happens in the thread of
-        the caller, and a page is asked for only when there is room for it.
+        what is left is shared out among threads; but if ids are texts, it is read by one. All but
+        the requests happens in the thread of the caller, and a page is asked for only when there
+        is room for it.
 
         Raises:
             FatalAPIError: If Toloka refuses, or a page could not be had within `max_retries`.
@@ -339,7 +341,9 @@ class TolokaStream(RESTStream[str | None]):
                 if cursor is greatest:
                     shares.greatest = _id_of(rows[0]) if rows else None
                     continue
-                if not cursor.finished:
+                if not cursor.finished and self.filters.id_order is not int:
+                    waiting.append(cursor)  # nothing says which texts lie between two others
+                elif not cursor.finished:
                     if greatest is None and threads.most > 1:
                         greatest = self.get_new_paginator()
                         threads.start(partial(get_page, greatest, context, sort="-id", limit=1))

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from tap_toloka import dates
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 BOUNDS = ("gt", "gte", "lt", "lte")
 """What Toloka's range parameters end with: `id_gt`, `created_lte`."""
 
 _NUMBER = re.compile("[0-9]+")
+_TEXT_ID = re.compile("[0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,18 @@ class Filters:
 
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Fields that are compared with one value out of these."""
+    several: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Fields that are compared with one or several values out of these."""
+    flags: Sequence[str] = ()
+    """Fields that are true or false."""
+    texts: Sequence[str] = ()
+    """Fields that are compared with one text; ids that are no numbers are texts, too."""
     references: Sequence[str] = ()
-    """Fields that are compared with one id."""
+    """Fields that are compared with one id, a decimal number."""
     ids: Sequence[str] = ("id",)
     """Fields with a range of ids."""
+    id_order: Callable[[str], t.Any] = int
+    """What ids compare by: `int` if they are decimal numbers, `str` if they are texts."""
     dates: Sequence[str] = ("created",)
     """Fields with a range of dates."""
     changing: Sequence[str] = ()
@@ -35,6 +44,7 @@ class Filters:
     def json_schema(self) -> dict[str, t.Any]:
         """Return the JSON Schema of these filters as a setting."""
         number = {"type": ["string", "integer"]}
+        text = {"type": "string", "minLength": 1}
         properties: dict[str, t.Any] = {
             **{
                 name: {
@@ -45,11 +55,30 @@ class Filters:
                 for name, values in self.choices.items()
             },
             **{
+                name: {
+                    "type": "array",
+                    "items": {"type": "string", "enum": list(values)},
+                    "minItems": 1,
+                    "description": f"One or several values of {name}.",
+                }
+                for name, values in self.several.items()
+            },
+            **{
+                name: {"type": "boolean", "description": f"Only rows with this {name}."}
+                for name in self.flags
+            },
+            **{
+                name: {**text, "description": f"Only rows with this {name}."} for name in self.texts
+            },
+            **{
                 name: {**number, "description": f"Only rows with this {name}."}
                 for name in self.references
             },
             **{
-                name: {**number, "description": f"Bound of the {name}, a decimal number."}
+                name: {
+                    **(number if self.id_order is int else text),
+                    "description": f"Bound of the {name.rpartition('_')[0]}.",
+                }
                 for name in _ranges(self.ids)
             },
             **{
@@ -68,20 +97,28 @@ class Filters:
     def normal(self, setting: Mapping[str, t.Any]) -> dict[str, str]:
         """Return a setting in the one form in which it is compared and kept in state.
 
-        Ids are decimal digits, dates have the form of `tap_toloka.dates`.
+        Values are texts, as in a request: numbers are decimal digits, several values are sorted and
+        joined by commas. Dates have the form of `tap_toloka.dates`.
 
         Raises:
             ValueError: If a value is no id or no date; names the filter.
         """
         normal = {}
+        decimal = self.id_order is int
         for name, value in sorted(setting.items()):
             try:
                 if name in _ranges(self.dates):
                     normal[name] = dates.canonical(value)
-                elif name in self.choices:
-                    normal[name] = value
-                else:
+                elif name in self.several:
+                    normal[name] = ",".join(sorted(set(value)))
+                elif name in self.flags:
+                    normal[name] = str(value).lower()
+                elif name in self.references:
                     normal[name] = _number(str(value))
+                elif name in _ranges(self.ids):
+                    normal[name] = _number(str(value)) if decimal else _text_id(value)
+                else:
+                    normal[name] = value
             except ValueError as error:
                 msg = f"{name}: {error}"
                 raise ValueError(msg) from None
@@ -109,3 +146,10 @@ def _number(text: str) -> str:
         msg = f"{text!r} is not an id; ids are decimal numbers"
         raise ValueError(msg)
     return str(int(text))
+
+
+def _text_id(text: str) -> str:
+    if not _TEXT_ID.fullmatch(text):
+        msg = f"{text!r} is not an id; ids hold digits, letters and hyphens"
+        raise ValueError(msg)
+    return text

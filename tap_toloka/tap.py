@@ -83,7 +83,7 @@ _SETTINGS = th.PropertiesList(
         th.DateTimeType,
         title="Start date",
         description=(
-            "Where a stream without state begins: rows created from this date on. "
+            "Where a stream without state begins: rows whose replication key is not before it. "
             "UTC unless it carries a zone."
         ),
     ),
@@ -108,9 +108,11 @@ _SETTINGS = th.PropertiesList(
                 "maximum": max(stream.page_cap for stream in STREAMS),
             }
         ),
-        default=max(stream.page_cap for stream in STREAMS),
         title="Batch size",
-        description="Rows in one request; Toloka gives at most 300 pools.",
+        description=(
+            "Most rows in one request. Where it is absent, or more than Toloka gives of a list at "
+            "once, that is the most, e.g. 300 pools."
+        ),
     ),
     th.Property(
         "lookback_days",

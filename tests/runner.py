@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -82,7 +83,9 @@ def run_process(
     catalog: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Run:
-    """Run the tap as a process of its own."""
+    """Run the tap as a process of its own; without arguments and a catalog it reads pools."""
+    if catalog is None and not args:
+        catalog = catalog_of()
     with tempfile.TemporaryDirectory() as folder:
         command = [*TAP, *args]
         for option, value in (("config", config), ("state", state), ("catalog", catalog)):
@@ -105,15 +108,19 @@ def run_inside(
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
     *,
+    stream: str = "pools",
     may_fail: bool = False,
 ) -> Run:
-    """Run the tap in this process; what goes wrong is raised unless it may."""
+    """Run the tap in this process; what goes wrong is raised unless it may.
+
+    Without a catalog it reads the one stream.
+    """
     output = io.BytesIO()
     with contextlib.redirect_stdout(io.TextIOWrapper(output, write_through=True)) as stdout:
         tap = TapToloka(
             config=dict(config),
             state=json.loads(json.dumps(state or {})),
-            catalog=None if catalog is None else dict(catalog),
+            catalog=dict(catalog or catalog_of(stream=stream)),
         )
         try:
             tap.sync_all()
@@ -124,25 +131,30 @@ def run_inside(
         return Run(output.getvalue())
 
 
-def catalog_of(*deselected: str, **changes: Any) -> dict[str, Any]:
-    """Return the discovered catalog, with fields deselected and entries of pools changed.
+def catalog_of(*deselected: str, stream: str = "pools", **changes: Any) -> dict[str, Any]:
+    """Return the discovered catalog with one stream selected.
 
     Args:
-        *deselected: Paths of fields, as `owner` or `owner.id`.
-        **changes: Values for the entry of `pools`, as `replication_method="FULL_TABLE"`.
+        *deselected: Paths of fields that are deselected, as `owner` or `owner.id`.
+        stream: Which stream.
+        **changes: Values for its entry, as `replication_method="FULL_TABLE"`.
     """
-    catalog: dict[str, Any] = json.loads(
-        TapToloka(config={}, validate_config=False).catalog_json_text
-    )
-    (entry,) = catalog["streams"]
+    catalog: dict[str, Any] = json.loads(_discovered())
+    for entry in catalog["streams"]:
+        entry["metadata"][-1]["metadata"]["selected"] = entry["stream"] == stream
+    (entry,) = [entry for entry in catalog["streams"] if entry["stream"] == stream]
     entry.update(changes)
     for path in deselected:
         crumbs = [crumb for name in path.split(".") for crumb in ("properties", name)]
         for item in entry["metadata"]:
             if item["breadcrumb"] == crumbs:
                 item["metadata"]["selected"] = False
-    entry["metadata"][-1]["metadata"]["selected"] = True
     return catalog
+
+
+@functools.cache
+def _discovered() -> str:
+    return TapToloka(config={}, validate_config=False).catalog_json_text
 
 
 def bare_response(status: int = 200, body: bytes = b"", **headers: str) -> requests.Response:

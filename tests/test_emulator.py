@@ -424,7 +424,7 @@ def test_a_late_change_shows_late_and_never_undoes_a_later_one(emulator: Emulato
     [
         make_pool("999999", "2026-01-01T00:00:00"),
         make_pool("seventeen", "2026-01-01T00:00:00"),
-        make_pool("17", "2026-01-01T00:00:00Z"),
+        make_pool("17", "2026-01-01T00:00:00+00:00"),
         make_pool("17", "2026-01-01T00:00:00", last_started="2026-02-30T00:00:00"),
         b'{"created":"2026-01-01T00:00:00"}',
     ],

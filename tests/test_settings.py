@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_toloka.streams import Pools
+from tap_toloka.streams import STREAMS, Pools
 from tap_toloka.tap import TapToloka
 from tests.emulator import Emulator, make_pools
-from tests.runner import config_for, run_inside, run_process
+from tests.runner import catalog_of, config_for, run_inside, run_process
 
 API_KEY = "AQVN0123456789012345678.abcdefgh.SECRETSECRET"
 OAUTH_TOKEN = "AQAD-SECRETSECRET012345678901234567890"
@@ -63,11 +63,19 @@ FILTERS = {
         ({"filters": {"pools": {"status": ["OPEN"]}}}, "status"),
         ({"filters": {"pools": {"id_gt": "abc"}}}, "filters.pools.id_gt: 'abc'"),
         ({"filters": {"pools": {"id_gt": -5}}}, "filters.pools.id_gt: '-5'"),
+        ({"filters": {"operations": {"id_gt": "a_b"}}}, "filters.operations.id_gt: 'a_b'"),
+        ({"filters": {"operations": {"id_gt": 17}}}, "['operations']['id_gt']"),
+        ({"filters": {"message_threads": {"folder": "INBOX"}}}, "folder"),
+        ({"filters": {"message_threads": {"folder": []}}}, "folder"),
+        ({"filters": {"message_threads": {"folder_ne": ["SENT"]}}}, "SENT"),
+        ({"filters": {"skills": {"global": "yes"}}}, "global"),
+        ({"filters": {"skills": {"name": ""}}}, "name"),
+        ({"filters": {"user_bonuses": {"user_id": 17}}}, "user_id"),
         ({"filters": {"pools": {"project_id": "p1"}}}, "filters.pools.project_id: 'p1'"),
         ({"filters": {"pools": {"created_lt": "2024-13-01"}}}, "filters.pools.created_lt"),
         ({"filters": {"pools": {"last_started_gte": "2024"}}}, "filters.pools.last_started_gte"),
         ({"batch_size": 0}, "batch_size"),
-        ({"batch_size": 301}, "batch_size"),
+        ({"batch_size": max(stream.page_cap for stream in STREAMS) + 1}, "batch_size"),
         ({"batch_size": "300"}, "batch_size"),
         ({"lookback_days": -1}, "lookback_days"),
         ({"timeout": 0}, "timeout"),
@@ -131,6 +139,7 @@ def test_settings_can_come_from_the_environment() -> None:
     with Emulator() as emulator:
         run = run_process(
             "--config=ENV",
+            catalog=catalog_of(),
             env={
                 "TAP_TOLOKA_TOKEN": emulator.key,
                 "TAP_TOLOKA_API_URL": emulator.url,

@@ -16,7 +16,7 @@ from singer_sdk.singerlib import StateMessage
 
 from tap_toloka.output import LineWriter
 from tests.emulator import Emulator, Fault, make_pool, make_pools
-from tests.runner import TAP, config_for, run_inside
+from tests.runner import TAP, catalog_of, config_for, run_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,8 +33,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started = []
 
     def start(config: dict[str, Any], state: Any = None, **env: str) -> subprocess.Popen[bytes]:
-        command = [*TAP, "--config", str(tmp_path / "config.json")]
         (tmp_path / "config.json").write_text(json.dumps(config))
+        (tmp_path / "catalog.json").write_text(json.dumps(catalog_of()))
+        command = [*TAP, f"--config={tmp_path}/config.json", f"--catalog={tmp_path}/catalog.json"]
         if state is not None:
             (tmp_path / "state.json").write_text(json.dumps(state))
             command += ["--state", str(tmp_path / "state.json")]

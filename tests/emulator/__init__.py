@@ -14,5 +14,6 @@ from __future__ import annotations
 from tests.emulator.data import make_pool, make_pools
 from tests.emulator.emulator import Emulator
 from tests.emulator.faults import Fault
+from tests.emulator.rows import make_rows
 
-__all__ = ["Emulator", "Fault", "make_pool", "make_pools"]
+__all__ = ["Emulator", "Fault", "make_pool", "make_pools", "make_rows"]

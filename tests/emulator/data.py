@@ -137,7 +137,7 @@ RULES: tuple[tuple[str, Json, tuple[tuple[str, str, Any], ...], tuple[str, Json]
 )
 
 
-class _Dice(Random):
+class Dice(Random):
     """A random number generator whose picks cost little."""
 
     def pick(self, options: Sequence[T]) -> T:
@@ -188,32 +188,42 @@ def make_pools(  # noqa: PLR0913  # all but the first go by name
         created_from: The earliest `created`, with a zone.
         created_to: The latest `created`, likewise; pools start and stop up to four days later.
     """
-    dice = _Dice(seed)
-    trainings = [_training_settings(dice) for _ in range(20)]
+    dice = Dice(seed)
+    trainings = [make_training_settings(dice) for _ in range(20)]
     regulars = [_settings(dice) if rich else _plain_settings(dice) for _ in range(200)]
     pool_id = first_id
-    created, printed = created_from, ""
-    for number in range(count):
-        if not printed or dice.chance(0.97):
-            place = (number + dice.uniform(-3, 3)) / count
-            created = created_from + (created_to - created_from) * min(max(place, 0), 1)
-            printed = _print(created, dice)
+    dates = make_dates(count, dice, created_from, created_to)
+    for number, (created, printed) in enumerate(dates):
         yield {
             "id": str(pool_id),
             "project_id": dice.pick(PROJECT_IDS),
             "private_name": f"{dice.pick(NAMES)} {number}",
             **dice.pick(trainings if dice.chance(0.05) else regulars),
-            **_life(created, dice),
+            **make_life(created, dice),
             "created": printed,
         }
         pool_id += 1 + int(dice.random() * 15)
 
 
-def _print(moment: datetime, dice: _Dice) -> str:
+def make_dates(
+    count: int, dice: Dice, first: datetime = CREATED_FROM, last: datetime = CREATED_TO
+) -> Iterator[tuple[datetime, str]]:
+    """Make dates that rise, if not always, some of them equal, each with how Toloka prints it."""
+    moment, printed = first, ""
+    for number in range(count):
+        if not printed or dice.chance(0.97):
+            place = (number + dice.uniform(-3, 3)) / count
+            moment = first + (last - first) * min(max(place, 0), 1)
+            printed = print_date(moment, dice)
+        yield moment, printed
+
+
+def print_date(moment: datetime, dice: Dice) -> str:
+    """Print a date in one of the forms that Toloka has for it."""
     return moment.isoformat(timespec="milliseconds")[: dice.pick(DATE_LENGTHS)]
 
 
-def _life(created: datetime, dice: _Dice) -> Json:
+def make_life(created: datetime, dice: Dice) -> Json:
     """Make up what became of a pool: its status, and the dates and the reason that go with it."""
     if dice.chance(0.15):
         return dice.pick(NEVER_STARTED)
@@ -221,17 +231,17 @@ def _life(created: datetime, dice: _Dice) -> Json:
     first = created + timedelta(seconds=dice.uniform(60, 86_400))
     second = first + timedelta(seconds=dice.uniform(60, 259_200))
     if status == "OPEN" and dice.chance(0.7):
-        return {"status": status, "last_started": _print(first, dice)}
+        return {"status": status, "last_started": print_date(first, dice)}
     started, stopped = (second, first) if status == "OPEN" else (first, second)
     return {
         "status": status,
         "last_close_reason": dice.pick(CLOSE_REASONS),
-        "last_started": _print(started, dice),
-        "last_stopped": _print(stopped, dice),
+        "last_started": print_date(started, dice),
+        "last_stopped": print_date(stopped, dice),
     }
 
 
-def _plain_settings(dice: _Dice) -> Json:
+def _plain_settings(dice: Dice) -> Json:
     return {
         "may_contain_adult_content": dice.chance(0.2),
         "reward_per_assignment": dice.pick(REWARDS),
@@ -240,7 +250,8 @@ def _plain_settings(dice: _Dice) -> Json:
     }
 
 
-def _training_settings(dice: _Dice) -> Json:
+def make_training_settings(dice: Dice) -> Json:
+    """Make the settings of a training, as the list of pools has them."""
     own_instructions = dice.chance(0.5)
     settings = {
         "inherited_instructions": not own_instructions,
@@ -260,7 +271,7 @@ def _training_settings(dice: _Dice) -> Json:
     return settings
 
 
-def _settings(dice: _Dice) -> Json:
+def _settings(dice: Dice) -> Json:
     """Make all the settings of a pool; some pools lack some, or have null in their place."""
     settings = {
         **_plain_settings(dice),
@@ -283,7 +294,7 @@ def _settings(dice: _Dice) -> Json:
         "auto_accept_solutions": dice.chance(0.5),
         "auto_accept_period_day": int(dice.uniform(1, 22)),
         "assignments_issuing_config": {"issue_task_suites_in_creation_order": dice.chance(0.5)},
-        "filter": _filter(dice),
+        "filter": make_filter(dice),
         "quality_control": _quality_control(dice),
         "mixer_config": _mixer_config(dice),
         "dynamic_overlap_config": {
@@ -316,7 +327,7 @@ def _settings(dice: _Dice) -> Json:
     return settings
 
 
-def _filter(dice: _Dice) -> Json:
+def make_filter(dice: Dice) -> Json:
     """Make a filter of Tolokers: an object, though the openapi says text."""
     languages = [
         {"category": "profile", "key": "languages", "operator": "IN", "value": language}
@@ -337,30 +348,33 @@ def _filter(dice: _Dice) -> Json:
     return {"and": [{"or": languages}, {"or": [skill]}, {"or": [client]}]}
 
 
-def _quality_control(dice: _Dice) -> Json:
-    quality_control: Json = {
-        "configs": [
-            {
-                "collector_config": {
-                    "type": collector,
-                    "uuid": str(uuid.UUID(int=dice.getrandbits(128), version=4)),
-                    "parameters": parameters,
-                },
-                "rules": [
-                    {
-                        "conditions": [
-                            {"key": key, "operator": operator, "value": value}
-                            for key, operator, value in conditions
-                        ],
-                        "action": {"type": action, "parameters": action_parameters},
-                    }
-                ],
-            }
-            for collector, parameters, conditions, (action, action_parameters) in dice.sample(
-                RULES, int(dice.uniform(1, 4))
-            )
-        ]
-    }
+def make_rules(dice: Dice) -> list[Json]:
+    """Make the `configs` of a `quality_control`."""
+    return [
+        {
+            "collector_config": {
+                "type": collector,
+                "uuid": str(uuid.UUID(int=dice.getrandbits(128), version=4)),
+                "parameters": parameters,
+            },
+            "rules": [
+                {
+                    "conditions": [
+                        {"key": key, "operator": operator, "value": value}
+                        for key, operator, value in conditions
+                    ],
+                    "action": {"type": action, "parameters": action_parameters},
+                }
+            ],
+        }
+        for collector, parameters, conditions, (action, action_parameters) in dice.sample(
+            RULES, int(dice.uniform(1, 4))
+        )
+    ]
+
+
+def _quality_control(dice: Dice) -> Json:
+    quality_control: Json = {"configs": make_rules(dice)}
     if dice.chance(0.3):
         quality_control["training_requirement"] = {
             "training_pool_id": "31226418",
@@ -371,7 +385,7 @@ def _quality_control(dice: _Dice) -> Json:
     return quality_control
 
 
-def _mixer_config(dice: _Dice) -> Json:
+def _mixer_config(dice: Dice) -> Json:
     return {
         "real_tasks_count": int(dice.uniform(1, 501)),
         "golden_tasks_count": int(dice.uniform(0, 10)),

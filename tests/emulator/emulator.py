@@ -12,7 +12,7 @@ from tests.emulator.api import Api
 from tests.emulator.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Coroutine, Iterable, Mapping
 
     from typing_extensions import Self
 
@@ -28,6 +28,7 @@ class Emulator(Api):
 
     Args:
         pools: The pools there are from the start.
+        rows: Rows of other lists that there are from the start, by the names of `RESOURCES`.
         port: Where to listen; 0: on any free port.
         settings: What `Api` takes.
 
@@ -37,10 +38,19 @@ class Emulator(Api):
         oauth_token: An OAuth token that is accepted.
     """
 
-    def __init__(self, pools: Iterable[NewRow] = (), *, port: int = 0, **settings: Any) -> None:
+    def __init__(
+        self,
+        pools: Iterable[NewRow] = (),
+        *,
+        rows: Mapping[str, Iterable[NewRow]] | None = None,
+        port: int = 0,
+        **settings: Any,
+    ) -> None:
         super().__init__(**settings)
         self.pools = self.tables["pools"]
         self.pools.add(pools)
+        for name, new in (rows or {}).items():
+            self.tables[name].add(new)
         self.key = min(self.keys)
         self.oauth_token = min(self.oauth_tokens)
         self._port = port

@@ -65,6 +65,9 @@ def read_query(resource: Resource, params: Iterable[tuple[str, str]]) -> Query:
     if resource.one_of and times.keys().isdisjoint(resource.one_of):
         message = f"needed: {' or '.join(resource.one_of)}"
         problems = dict.fromkeys(resource.one_of, ("VALUE_REQUIRED", message))
+    for other, needed in resource.needed_with.items():
+        if other in pairs and needed not in times:
+            problems[needed] = ("VALUE_REQUIRED", "needed with {}={}".format(*other))
     for name, value in pairs:
         problem: Problem | None
         if times[name] > 1:
@@ -90,7 +93,7 @@ def _read_param(query: Query, resource: Resource, name: str, value: str) -> Prob
         return _read_limit(query, resource, value)
     if name == "sort":
         return _read_sort(query, resource, value)
-    if name in resource.exact:
+    if name in resource.exact or name.removesuffix("_ne") in resource.members:
         return _read_exact(query, resource, name, value)
     if compared == "id" and suffix in OPERATORS:
         return _read_id(query, resource, suffix, value)
@@ -116,10 +119,25 @@ def _read_sort(query: Query, resource: Resource, value: str) -> Problem | None:
 
 
 def _read_exact(query: Query, resource: Resource, name: str, value: str) -> Problem | None:
-    if name == "status" and value not in resource.statuses:
-        return "UNKNOWN_ENUM_VALUE", f"not one of {', '.join(resource.statuses)}"
-    query.filters.append((name, operator.eq, value))
+    plain = name.removesuffix("_ne")
+    several = plain in resource.members
+    allowed = resource.values.get(plain)
+    if allowed and not {*(value.split(",") if several else [value])} <= {*allowed}:
+        return "UNKNOWN_ENUM_VALUE", f"not of {', '.join(allowed)}"
+    if not several:
+        query.filters.append((name, operator.eq, value))
+    else:
+        compare = _have_some_in_common if name == plain else _have_none_in_common
+        query.filters.append((resource.members[plain], compare, value))
     return None
+
+
+def _have_none_in_common(value: str, wanted: str) -> bool:
+    return {*value.split(",")}.isdisjoint(wanted.split(","))
+
+
+def _have_some_in_common(value: str, wanted: str) -> bool:
+    return not _have_none_in_common(value, wanted)
 
 
 def _read_id(query: Query, resource: Resource, suffix: str, value: str) -> Problem | None:

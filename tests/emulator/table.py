@@ -35,7 +35,8 @@ class Row(NamedTuple):
     Attributes:
         key: What orders it by id.
         json: What is answered.
-        values: What it can be filtered by, as text; dates as `dates.instant`s; nulls are left out.
+        values: What it can be filtered and sorted by, as text; dates as `dates.instant`s; nulls are
+            left out.
         version: Grows from one writing to the next.
     """
 
@@ -62,9 +63,11 @@ class Table:
 
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
-        self._names = (*resource.exact, *resource.dates)
-        optional = [(name, object, None) for name in self._names]
-        fields = msgspec.defstruct("Fields", [("id", str), *optional])
+        filtered = (*resource.exact, *resource.members.values(), *resource.dates)
+        self._names = {*filtered, *resource.sort_by} - {"id"}
+        # With a `_` behind, as `global` is a word of Python.
+        optional = [(f"{name}_", object, None) for name in self._names]
+        fields = msgspec.defstruct("Fields", [("id", str), *optional], rename=_without_underscore)
         self._fields = msgspec.json.Decoder(fields)  # passes over all the rest, which is most
         self._lock = threading.Lock()
         self._versions = itertools.count()
@@ -147,7 +150,11 @@ class Table:
         json = given if isinstance(given, bytes) else _ENCODER.encode(given)
         fields = msgspec.structs.asdict(self._fields.decode(json))
         key = self.resource.key(fields["id"])
-        values = {name: str(fields[name]) for name in self._names if fields[name] is not None}
+        values = {
+            name: _as_text(value)
+            for name in self._names
+            if (value := fields[f"{name}_"]) is not None
+        }
         for name in self.resource.dates:
             if name in values:
                 values[name] = dates.instant(values[name], dates.IN_ROW)
@@ -174,6 +181,19 @@ class Table:
         if new:
             self._keys = sorted([*self._keys, *new])
         self._listed.update(rows)
+
+
+def _without_underscore(attribute: str) -> str:
+    return attribute.removesuffix("_")
+
+
+def _as_text(value: Any) -> str:
+    """Make a value of a row comparable to a parameter."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value["id"] if isinstance(value, dict) else value)
 
 
 def _sorted(rows: Iterable[Row], sort: list[tuple[str, bool]]) -> list[Row]:

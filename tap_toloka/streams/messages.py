@@ -1,0 +1,21 @@
+"""Messages between the requester and Tolokers."""
+
+from __future__ import annotations
+
+from tap_toloka.client import TolokaStream
+from tap_toloka.filters import Filters
+
+_FOLDERS = ("AUTOMATIC_NOTIFICATION", "IMPORTANT", "INBOX", "OUTBOX", "UNREAD")
+
+
+class MessageThreads(TolokaStream):
+    """Threads of messages."""
+
+    name = "message_threads"
+    path = "/v1/message-threads"
+    page_cap = 300
+    filters = Filters(
+        several={"folder": _FOLDERS, "folder_ne": _FOLDERS},
+        id_order=str,
+        changing=("folder", "folder_ne"),
+    )

@@ -1,0 +1,31 @@
+"""Subscriptions to events."""
+
+from __future__ import annotations
+
+from tap_toloka.client import TolokaStream
+from tap_toloka.filters import Filters
+
+
+class WebhookSubscriptions(TolokaStream):
+    """Subscriptions to events of pools."""
+
+    name = "webhook_subscriptions"
+    path = "/v1/webhook-subscriptions"
+    page_cap = 300
+    filters = Filters(
+        choices={
+            "event_type": (
+                "ASSIGNMENT_APPROVED",
+                "ASSIGNMENT_CREATED",
+                "ASSIGNMENT_EXPIRED",
+                "ASSIGNMENT_REJECTED",
+                "ASSIGNMENT_SKIPPED",
+                "ASSIGNMENT_SUBMITTED",
+                "DYNAMIC_OVERLAP_COMPLETED",
+                "POOL_CLOSED",
+                "TEST_EVENT",
+            )
+        },
+        references=("pool_id",),
+        id_order=str,
+    )
