@@ -4,44 +4,49 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
-from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.emulator import Emulator, make_pools
+from tap_toloka.streams import STREAMS
+from tests.emulator import Emulator, make_pools, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Pools = list[dict[str, Any]]
+Rows = list[dict[str, Any]]
 
 REPOSITORY = Path(__file__).parents[1]
 PYTHON = os.environ.get(
     "TOLOKA_KIT_PYTHON", str(REPOSITORY / ".venv-toloka-kit" / "bin" / "python")
 )
 BATCH_SIZES = (7, 50, 299, 300, None)
+DATE = re.compile(r"[0-9-]{10}T[0-9]{2}:[0-9]{2}[0-9:.]*Z?")
+# What toloka-kit fills in by itself, or writes in another way than it read it.
+NOT_COMPARED = {"pools": {"defaults", "quality_control"}, "projects": {"task_spec"}}
 
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    """Give an emulator with 320 pools, more than fit on one page."""
-    with Emulator(make_pools(320, seed=7)) as emulator:
+    """Give an emulator with 320 pools, more than fit on one page, and 60 rows of other lists."""
+    others = {stream.name for stream in STREAMS} - {"pools"}
+    rows = {name: make_rows(name, 60, seed=7) for name in others}
+    with Emulator(make_pools(320, seed=7), rows=rows) as emulator:
         yield emulator
 
 
-def read(
-    emulator: Emulator, *searches: Mapping[str, object], key: str | None = None
-) -> list[Pools]:
-    """Let toloka-kit search, and give the pools that each search found."""
+def read(emulator: Emulator, *searches: Mapping[str, object], key: str | None = None) -> list[Rows]:
+    """Let toloka-kit search, and give the rows that each search found, as `plain` has them."""
     if not Path(PYTHON).exists():
         pytest.fail(f"There is no {PYTHON}: `make test` builds this environment")
     done = subprocess.run(
         [
             PYTHON,
-            REPOSITORY / "tests" / "toloka_kit" / "read_pools.py",
+            REPOSITORY / "tests" / "toloka_kit" / "read_lists.py",
             emulator.url,
             key or emulator.key,
             json.dumps(searches),
@@ -51,34 +56,36 @@ def read(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    found: list[Pools] = json.loads(done.stdout)
-    return found
-
-
-def held(emulator: Emulator) -> Pools:
-    """Give what the emulator holds, in the form that `read_pools.py` prints."""
+    found: list[Rows] = json.loads(done.stdout)
     return [
-        {
-            "id": row["id"],
-            "project_id": row["project_id"],
-            "private_name": row["private_name"],
-            "status": row["status"],
-            "type": row["type"],
-            "created": moment(row["created"]).isoformat(),
-            # toloka-kit makes a float of it; a training has none
-            "reward_per_assignment": (
-                float(row["reward_per_assignment"]) if "reward_per_assignment" in row else None
-            ),
-        }
-        for row in emulator.pools.rows()
+        plain_rows(str(search["method"]).partition("_")[2], rows)
+        for search, rows in zip(searches, found, strict=True)
     ]
 
 
-def moment(printed: str) -> datetime:
-    """Read a date as Toloka prints it; Python 3.10 does not know a fraction cut short."""
-    seconds, _, fraction = printed.partition(".")
-    read = datetime.fromisoformat(seconds).replace(tzinfo=timezone.utc)
-    return read.replace(microsecond=int(fraction.ljust(6, "0")))
+def held(emulator: Emulator, name: str = "pools") -> Rows:
+    """Give what the emulator holds, as `plain` has it."""
+    return plain_rows(name, emulator.tables[name].rows())
+
+
+def plain_rows(name: str, rows: Rows) -> Rows:
+    """Give rows in the form in which they are compared, without what is not."""
+    return [
+        {field: plain(row[field]) for field in plain(row).keys() - NOT_COMPARED.get(name, set())}
+        for row in rows
+    ]
+
+
+def plain(value: Any) -> Any:
+    """Leave out what is empty, as toloka-kit does, and fill up dates."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items() if inner not in (None, {})}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if isinstance(value, str) and DATE.fullmatch(value):
+        date = value.removesuffix("Z")
+        return date + "0000-00-00T00:00:00.000000"[len(date) :]
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def test_reads_every_pool_whole_at_any_batch_size(emulator: Emulator) -> None:
@@ -86,6 +93,19 @@ def test_reads_every_pool_whole_at_any_batch_size(emulator: Emulator) -> None:
     assert {pool["type"] for pool in pools} == {"REGULAR", "TRAINING"}
     found = read(emulator, *({"method": "get_pools", "batch_size": size} for size in BATCH_SIZES))
     assert found == [pools] * len(BATCH_SIZES)
+
+
+def test_reads_every_row_of_every_list(emulator: Emulator) -> None:
+    # It reads webhook subscriptions by date, and would lose those that share one between two pages.
+    sizes = {stream.name: 7 for stream in STREAMS} | {"webhook_subscriptions": 100}
+    searches = [{"method": f"get_{name}", "batch_size": size} for name, size in sizes.items()]
+    for name, found in zip(sizes, read(emulator, *searches), strict=True):
+        in_order = (
+            sorted(found, key=lambda row: str(row["id"]))
+            if name == "webhook_subscriptions"
+            else found
+        )
+        assert in_order == held(emulator, name), name
 
 
 def test_reads_with_an_oauth_token(emulator: Emulator) -> None:
@@ -113,6 +133,20 @@ def test_filters_as_the_emulator_does(emulator: Emulator) -> None:
         [pool for pool in pools if 999_990 <= int(pool["id"]) < 1_000_100],
         [pool for pool in pools if pool["created"] > middle["created"]],
     ]
+
+
+def test_filters_by_several_values_as_the_emulator_does(emulator: Emulator) -> None:
+    threads = held(emulator, "message_threads")
+    folders = ["UNREAD", "IMPORTANT"]
+    within, without = read(
+        emulator,
+        {"method": "get_message_threads", "folder": folders},
+        {"method": "get_message_threads", "folder_ne": folders},
+    )
+    assert within
+    assert without
+    assert within == [row for row in threads if {*row.get("folders", ())} & {*folders}]
+    assert without == [row for row in threads if {*row.get("folders", folders)}.isdisjoint(folders)]
 
 
 def test_sorts_as_the_emulator_does(emulator: Emulator) -> None:

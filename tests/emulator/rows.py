@@ -55,6 +55,8 @@ FOLDERS: tuple[list[str], ...] = (
     ["AUTOMATIC_NOTIFICATION", "IMPORTANT"],
     [],
 )
+# What toloka-kit 1.2.3 cannot do without.
+VITAL = ("assignments_issuing_type", "assignments_issuing_view_config")
 SETTINGS = (
     "showTimer",
     "showTitle",
@@ -98,7 +100,7 @@ def make_rows(name: str, count: int, *, seed: int = 0) -> Iterator[Json]:
         number += dice.randrange(1, 16)
         row = make(_Born(str(number), at, printed), dice)
         for field in [*row]:
-            if field in {"id", "scope", "type", *RESOURCES[name].dates}:
+            if field in {"id", "scope", "type", *VITAL, *RESOURCES[name].dates}:
                 continue
             if dice.chance(0.15):
                 row[field] = None
@@ -132,7 +134,9 @@ def _project(born: _Born, dice: Dice) -> Json:
             "title_template": "{{inputParams['title']}}",
             "description_template": "{{inputParams['description']}}",
             "map_provider": dice.pick(("GOOGLE", "YANDEX")),
-        },
+        }
+        if on_map
+        else None,
         "quality_control": {"configs": make_rules(dice)},
         "assignments_automerge_enabled": dice.chance(0.5),
         "max_active_assignments_count": dice.randrange(1, 16),
