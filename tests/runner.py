@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from tests.emulator import Emulator
 
+DATE = re.compile(r"[0-9-]{10}T[0-9]{2}:[0-9]{2}[0-9:.]*Z?")
 TAP = [sys.executable, "-m", "tap_toloka"]
 
 
@@ -155,6 +157,23 @@ def catalog_of(*deselected: str, stream: str = "pools", **changes: Any) -> dict[
 @functools.cache
 def _discovered() -> str:
     return TapToloka(config={}, validate_config=False).catalog_json_text
+
+
+def expected(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as the tap is to print it, from the row as the emulator holds it."""
+    return {
+        field: in_one_form(value) if isinstance(value, str) and DATE.fullmatch(value) else value
+        for field, value in row.items()
+    }
+
+
+def in_one_form(text: str) -> str:
+    """Fill up a date of Toloka's."""
+    text = text.removesuffix("Z")
+    if len(text) == len("2020-09-01T13:00"):
+        text += ":00"
+    seconds, _, fraction = text.partition(".")
+    return f"{seconds}.{fraction:0<3}Z"
 
 
 def bare_response(status: int = 200, body: bytes = b"", **headers: str) -> requests.Response:

@@ -21,11 +21,11 @@ import msgspec
 import pytest
 import requests
 
-from tests.emulator import Emulator, Fault, make_pool, make_pools
+from tests.emulator import Emulator, Fault, make_pool, make_pools, make_rows
 from tests.emulator.data import CREATED_FROM, CREATED_TO
 from tests.emulator.errors import ApiError
 from tests.emulator.query import read_query
-from tests.emulator.resources import Resource
+from tests.emulator.resources import RESOURCES, Resource
 from tests.emulator.table import Table
 
 if TYPE_CHECKING:
@@ -281,6 +281,73 @@ def test_only_reads(full: Emulator, method: str) -> None:
     url = full.url + "/api/v1/pools"
     response = requests.request(method, url, headers=headers, timeout=10)
     refusal(response, 405, "METHOD_NOT_ALLOWED")
+
+
+def rows_of(emulator: Emulator, name: str, **params: object) -> list[dict[str, Any]]:
+    """Ask for a page of a list, and give its rows."""
+    path = emulator.tables[name].resource.path
+    items: list[dict[str, Any]] = get(emulator, path, sort="id", **params).json()["items"]
+    return items
+
+
+def test_filters_by_an_owner_a_flag_and_several_values() -> None:
+    names = ("projects", "skills", "message_threads")
+    with Emulator(rows={name: make_rows(name, 40, seed=2) for name in names}) as emulator:
+        projects, skills, threads = (rows_of(emulator, name) for name in names)
+        owned = [row for row in projects if row.get("owner")]
+        assert rows_of(emulator, "projects", owner=owned[0]["owner"]["id"]) == owned
+        for flag in (True, False):
+            found = rows_of(emulator, "skills", **{"global": str(flag).lower()})
+            assert found
+            assert found == [row for row in skills if row.get("global") is flag]
+        for folders in (["INBOX"], ["OUTBOX", "UNREAD"]):
+            within = [row for row in threads if {*(row.get("folders") or ())} & {*folders}]
+            without = [row for row in threads if row not in within and row.get("folders")]
+            wanted = ",".join(folders)
+            assert rows_of(emulator, "message_threads", folder=wanted) == within
+            found = rows_of(emulator, "message_threads", folder_ne=wanted)
+            assert [row for row in found if row["folders"]] == without
+            assert all(row["folders"] == [] for row in found if row not in without)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "named"),
+    [
+        ("user_restrictions", {"scope": "POOL"}, "pool_id"),
+        ("user_restrictions", {"scope": "PROJECT", "pool_id": "1"}, "project_id"),
+        ("user_restrictions", {"scope": "COUNTRY"}, "scope"),
+        ("skills", {"global": "True"}, "global"),
+        ("skills", {"limit": 101}, "limit"),
+        ("skills", {"sort": "modified"}, "sort"),
+        ("message_threads", {"folder": "INBOX,SENT"}, "folder"),
+        ("message_threads", {"folder_ne": "SENT"}, "folder_ne"),
+        ("operations", {"created_gt": "2026-01-01"}, "created_gt"),
+        ("operations", {"type": "POOL"}, "type"),
+        ("trainings", {"status_ne": "OPEN"}, "status_ne"),
+    ],
+)
+def test_refuses_what_a_list_does_not_take(name: str, params: dict[str, Any], named: str) -> None:
+    with Emulator() as emulator:
+        answer = get(emulator, emulator.tables[name].resource.path, **params)
+    assert refusal(answer, 400, "VALIDATION_ERROR").keys() == {named}
+
+
+def test_a_date_may_be_printed_with_its_zone() -> None:
+    rows = [
+        {"id": "a1", "created": "2026-01-01T00:00:00.001Z"},
+        {"id": "a2", "created": "2026-01-01T00:00:00.00"},
+    ]
+    with Emulator(rows={"webhook_subscriptions": rows}) as emulator:
+        since = "2026-01-01T00:00:00"
+        assert rows_of(emulator, "webhook_subscriptions", created_gt=since) == rows[:1]
+
+
+@pytest.mark.parametrize("name", sorted(RESOURCES))
+def test_rows_of_the_same_seed_are_the_same(name: str) -> None:
+    rows = list(make_rows(name, 60, seed=1))
+    assert rows == list(make_rows(name, 60, seed=1))
+    assert rows != list(make_rows(name, 60, seed=2))
+    assert len({row["id"] for row in rows}) == 60
 
 
 def test_a_list_that_needs_a_filter_refuses_to_answer_without() -> None:

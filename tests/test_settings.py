@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -214,21 +213,6 @@ def test_a_shared_account_and_a_user_agent_are_sent_along() -> None:
     assert own.headers["User-Agent"] == f"tap-toloka/{TapToloka.plugin_version}"
 
 
-def test_every_filter_of_get_pools_reaches_toloka() -> None:
-    with Emulator() as emulator:
-        run_inside(config_for(emulator, filters={"pools": FILTERS}))
-        (request,) = emulator.requests
-    assert len(FILTERS) == 14
-    assert request.params == {
-        "sort": "id",
-        "limit": "300",
-        **{
-            name: f"{value}T00:00:00.000" if "_" in name and "id" not in name else value
-            for name, value in FILTERS.items()
-        },
-    }
-
-
 def test_dates_of_filters_reach_toloka_in_utc() -> None:
     with Emulator() as emulator:
         filters = {"created_gt": "2024-01-01T00:30:00+03:00", "created_lt": "2025-01-01T00:00:00Z"}
@@ -269,11 +253,3 @@ def test_the_connection_test_reads_one_row_and_tells_what_is_wrong() -> None:
     assert bad.status == 1
     assert "401" in bad.log
     assert "Traceback" not in bad.log
-
-
-def test_a_filter_by_what_can_change_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    with Emulator() as emulator, caplog.at_level(logging.WARNING):
-        run_inside(config_for(emulator, filters={"pools": {"project_id": "1"}}))
-        assert "can change" not in caplog.text
-        run_inside(config_for(emulator, filters={"pools": {"status": "CLOSED"}}))
-    assert "can change (status)" in caplog.text

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from tests.emulator.api import KEY, OAUTH_TOKEN
 from tests.emulator.data import CREATED_FROM, CREATED_TO, make_pools
 from tests.emulator.emulator import Emulator
+from tests.emulator.rows import MAKERS, make_rows
 
 
 def _arguments() -> argparse.Namespace:
@@ -19,7 +20,8 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--port", type=int, default=0, help="where to listen; 0, the default: on any free port")
     add("--pools", type=int, default=0, help="how many pools there are")
-    add("--seed", type=int, default=0, help="pools of the same seed are the same")
+    add("--rows", type=int, default=0, help="how many rows each other list has")
+    add("--seed", type=int, default=0, help="rows of the same seed are the same")
     add("--plain", action="store_true", help="small pools rather than rich ones")
     add("--created-from", type=_utc, default=CREATED_FROM, help="earliest `created`, UTC")
     add("--created-to", type=_utc, default=CREATED_TO, help="latest `created`, UTC")
@@ -48,6 +50,7 @@ def main() -> None:
             created_from=arguments.created_from,
             created_to=arguments.created_to,
         ),
+        rows={name: make_rows(name, arguments.rows, seed=arguments.seed) for name in MAKERS},
         port=arguments.port,
         keys=arguments.key or (KEY,),
         oauth_tokens=arguments.oauth_token or (OAUTH_TOKEN,),

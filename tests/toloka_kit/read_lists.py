@@ -13,9 +13,7 @@ import json
 import sys
 from typing import Any
 
-from toloka.client import (  # type: ignore[import-not-found]  # only in its own environment
-    TolokaClient,
-)
+from toloka.client import TolokaClient
 
 
 def search(client: TolokaClient, method: str, **arguments: object) -> list[dict[str, Any]]:
