@@ -700,9 +700,12 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def test_a_process_is_driven_over_http() -> None:
-    with running("--pools", "20", "--key", "a-key", "--account", "a") as (_, url):
+    options = ("--pools", "20", "--rows", "5", "--key", "a-key", "--account", "a")
+    with running(*options) as (_, url):
         own = url + "/_emulator"
         with requests.Session() as session:
+            for name in RESOURCES.keys() - {"pools"}:
+                assert len(session.get(f"{own}/{name}").json()) == 5
 
             def pools(**params: object) -> requests.Response:
                 headers = {"Authorization": "ApiKey a-key", "X-Act-Under-Account-ID": "a"}
