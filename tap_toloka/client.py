@@ -9,11 +9,13 @@ import threading
 import typing as t
 from collections import deque
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property, partial
 from http import HTTPStatus
 
 import backoff
+import msgspec
 import requests
 from singer_sdk import RESTStream
 from singer_sdk.authenticators import APIKeyAuthenticator
@@ -26,13 +28,15 @@ from singer_sdk.streams.rest import PageContext
 from tap_toloka import dates, schemas
 from tap_toloka.errors import (
     QUOTA_SECONDS,
+    RefusedError,
     TolokaError,
     describe,
     host_of,
+    is_gone,
     root_cause,
     seconds_asked_for,
 )
-from tap_toloka.pagination import BrokenAnswerError, IdCursor
+from tap_toloka.pagination import BrokenAnswerError, IdCursor, OneAnswer
 from tap_toloka.parallel import Pace, Shares, Threads
 from tap_toloka.rows import RowReader, as_objects, greatest_date
 
@@ -42,7 +46,8 @@ else:
     from typing_extensions import override
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from backoff.types import Details
     from singer_sdk.helpers.types import Auth, Context, Record
@@ -62,21 +67,54 @@ WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504})
 SETTLING_SECONDS = 60
 """Age at which a row is surely listed; Toloka shows writes late (toloka-kit 1.2.0)."""
 
+_UNTIL = {"gt": "lte", "gte": "lt"}
+"""The bound that lets through what the other does not."""
+
 _FIRST_WAIT, _LONGEST_WAIT = 2, 64
 """Seconds before the second try, doubled before each further one, and where that ends."""
 
 
+@dataclass(eq=False)
+class _Part:
+    """A list that is being read, or a part of one."""
+
+    context: Context
+    cursor: IdCursor
+    shares: Shares
+    params: dict[str, str | int] = field(default_factory=dict)
+    """Parameters in place of the usual ones: the part asks for the greatest id."""
+
+
+_Answer = tuple[_Part, "list[Row] | RefusedError"]
+
+
 class TolokaStream(RESTStream[str | None]):
-    """Rows of one list of Toloka, read by the id cursor. A stream is a handful of facts."""
+    """Rows of lists of Toloka, read by the id cursor. A stream is a handful of facts."""
 
     name: str
-    page_cap: t.ClassVar[int]
-    """Most rows that Toloka gives in one answer."""
+    page_cap: t.ClassVar[int] = 1
+    """Most rows that Toloka gives in one answer, if asked with a limit."""
+    page_size: t.ClassVar[int] = 1_000
+    """Rows in an answer unless `batch_size` says otherwise: few enough to keep memory flat."""
     filters: t.ClassVar[Filters]
     """What the list can be filtered by."""
+    changed_by: t.ClassVar[tuple[str, ...]] = ("created",)
+    """Dates that tell of a new or a changed row, as the filters name them; the first is there from
+    the beginning of a row, and never changes unless it is the only one."""
+    lists_of: t.ClassVar[str | None] = None
+    """What there is a list for each of, as contexts name it: `pool_id`. None: for the account."""
+    own_fields: t.ClassVar[AbstractSet[str]] = frozenset()
+    """Fields that Toloka does not send; the tap adds them."""
+    made_from: t.ClassVar[tuple[str, ...]] = ()
+    """Fields that those are made from, and that are read also if they are deselected."""
+    id_field: t.ClassVar[str] = "id"
+    """The field that a list is sorted by, and read by."""
+    rows_in: t.ClassVar[str | None] = "items"
+    """The field of an answer that holds the rows; None: the answer is an array of them, or one."""
 
-    primary_keys = ("id",)
-    replication_key = "created"
+    _tap: TapToloka
+    primary_keys: tuple[str, ...] = ("id",)
+    replication_key: str | None = "created"
     schema: t.ClassVar[StreamSchema[str]] = StreamSchema(SchemaDirectory(schemas))
     allow_redirects = False  # the token would go along
 
@@ -85,6 +123,10 @@ class TolokaStream(RESTStream[str | None]):
         self._writer: LineWriter = tap.message_writer
         self._run_began = tap.initialized_at / 1000
         self._sessions = threading.local()
+        self.refused: dict[str, RefusedError] = {}
+        """Whose lists could not be read in this run, and why."""
+        self.answered = False
+        """Whether Toloka answered anything in this run."""
 
     # What is asked for
 
@@ -116,27 +158,61 @@ class TolokaStream(RESTStream[str | None]):
         """The filters that the settings have for this stream, in their normal form."""
         return self.filters.normal(self.config.get("filters", {}).get(self.name, {}))
 
+    def contexts(self) -> Iterator[Context]:
+        """Yield what singles out each list that is to be read: parameters, and parts of the path.
+
+        Fields of our own may be among it, for `add_own_fields`.
+        """
+        yield from self.changed_since({})
+
+    def changed_since(self, context: Context) -> Iterator[Context]:
+        """Split a list into what is new, and what is older and changed, by each date that tells.
+
+        Toloka can filter by each date, and not by the latest of them. What changed twice is in two
+        of these lists.
+        """
+        since = self._since()
+        yield {**context, **since}
+        first, *others = self.changed_by
+        for name, date in since.items():  # there is one, or none
+            bound = name.removeprefix(f"{first}_")
+            for other in others:
+                yield {**context, f"{other}_{bound}": date, f"{first}_{_UNTIL[bound]}": date}
+
     @override
     def get_url_params(
         self, context: Context | None, next_page_token: str | None
     ) -> dict[str, t.Any]:
-        """Return the parameters of a page: cursor, bookmark and filters.
+        """Return the parameters of a page: cursor, what singles out the list, and filters.
 
-        Toloka ANDs parameters, so a filter and a bookmark narrow each other down; where both want
-        the same parameter, the stricter one goes out. The cursor starts at the filter's `id_gt`.
+        Args:
+            context: One of `contexts`; None: the list of the account, from the bookmark on.
+            next_page_token: The last id of the page before.
         """
+        context = self._since() if context is None else context
+        in_path = {name for name in context if f"{{{name}}}" in self.path}
+        asked = {
+            name: value
+            for name, value in context.items()
+            if name not in in_path and name not in self.own_fields
+        }
         params = {
-            "sort": "id",  # without it the order is not promised, and paging by id loses rows
-            "limit": min(self.config.get("batch_size", self.page_cap), self.page_cap),
-            **self.filters.parameters(self.filters_in_use | self._since(context)),
+            "sort": self.id_field,  # without it the order is not promised, and paging loses rows
+            "limit": min(self.config.get("batch_size", self.page_size), self.page_cap),
+            **self.filters.parameters(self.filters_in_use, asked),
         }
         if next_page_token is not None:
-            params["id_gt"] = next_page_token
+            params[f"{self.id_field}_gt"] = next_page_token
         return params
 
     @override
     def get_new_paginator(self) -> IdCursor:
-        return IdCursor(self.filters_in_use.get("id_gt"), order=self.filters.id_order)
+        return IdCursor(
+            self.filters_in_use.get(f"{self.id_field}_gt"),
+            order=self.filters.id_order,
+            id_field=self.id_field,
+            rows_in=self.rows_in or "",
+        )
 
     # State
 
@@ -153,18 +229,20 @@ class TolokaStream(RESTStream[str | None]):
         if entry is not None and not entry.key_properties:
             msg = f"The catalog has no `key_properties` for {self.name}; a target would double rows"
             raise ConfigurationError(msg)
-        self.replication_key = self.replication_key or type(self).replication_key
-        if self.replication_method not in {REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL} or (
-            self.replication_method == REPLICATION_INCREMENTAL
-            and self.replication_key != type(self).replication_key
+        ours = type(self).replication_key
+        self.replication_key = self.replication_key or ours
+        if self.replication_method != REPLICATION_FULL_TABLE and (
+            self.replication_method != REPLICATION_INCREMENTAL
+            or ours is None
+            or self.replication_key != ours
         ):
             msg = (
                 f"The catalog wants {self.name} {self.replication_method} by "
-                f"{self.replication_key!r}; it can be INCREMENTAL by "
-                f"{type(self).replication_key!r}, or FULL_TABLE"
+                f"{self.replication_key!r}; it can be "
+                f"{f'INCREMENTAL by {ours!r}, or ' if ours else ''}FULL_TABLE"
             )
             raise ConfigurationError(msg)
-        for key in {*type(self).primary_keys, type(self).replication_key}:
+        for key in {*type(self).primary_keys, *([ours] if ours else [])}:
             known = key in self.effective_schema.get("properties", {})
             if self.selected and not (known and self.mask["properties", key]):
                 msg = f"The catalog leaves out {key!r}, which {self.name} cannot do without"
@@ -199,26 +277,34 @@ class TolokaStream(RESTStream[str | None]):
             dates.from_datetime(settled), self.get_starting_replication_key_value(context) or ""
         )
 
-    def _since(self, context: Context | None) -> dict[str, str]:
-        """Return the range of the replication key that is still to be read, as a filter."""
+    def _since(self) -> dict[str, str]:
+        """Return from when on there is something to be read, as a filter; empty: from ever."""
         if self.replication_method != REPLICATION_INCREMENTAL:
             return {}
         start = self.config.get("start_date")
         start = dates.canonical(start) if start else ""
-        bookmark = self.get_starting_replication_key_value(context)
+        bookmark = self.get_starting_replication_key_value(None)
         if bookmark is None:
-            key = f"{self.replication_key}_gte"
-            since = start
+            bound, since = "gte", start
         else:
-            key = f"{self.replication_key}_gt"
-            looked_back = dates.days_before(bookmark, self.config["lookback_days"])
-            since = max(looked_back, min(start, bookmark))
-        since = max(since, self.filters_in_use.get(key, ""))
-        return {key: since} if since else {}
+            looked_back = dates.shifted(bookmark, days=-self.config["lookback_days"])
+            bound, since = "gt", max(looked_back, min(start, bookmark))
+        return {f"{self.changed_by[0]}_{bound}": since} if since else {}
 
     def _keep_bookmark(self, greatest: str) -> None:
-        """Move the bookmark after a whole run, never back, never past the signpost."""
+        """Move the bookmark after a whole run, never back, never past the signpost.
+
+        It does not move past rows that could not be read either.
+        """
         if not greatest or self.replication_method != REPLICATION_INCREMENTAL:
+            return
+        if self.withheld:
+            self.logger.warning(
+                "The bookmark of %s stays where it is, until these can be read, or `filters` leave "
+                "them out: %s",
+                self.name,
+                ", ".join(owner for owner, error in self.refused.items() if not error.gone),
+            )
             return
         self.stream_state["replication_key"] = self.replication_key
         self.stream_state["replication_key_value"] = min(
@@ -274,6 +360,8 @@ class TolokaStream(RESTStream[str | None]):
             else:
                 raise RetriableAPIError(answer, response)
         msg = f"{self.name}: {answer}"
+        if (gone := is_gone(response)) or status in {HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT}:
+            raise RefusedError(msg, gone=gone)
         raise FatalAPIError(msg)
 
     @property
@@ -307,52 +395,103 @@ class TolokaStream(RESTStream[str | None]):
             self.config["max_retries"],
         )
 
-    def pages(self, context: Context | None) -> Generator[list[Row], None, None]:
-        """Yield the rows of page after page, each row once, in no order.
+    def pages(self) -> Generator[list[Row], None, None]:
+        """Yield the rows of page after page of all lists, each row once, in no order.
 
-        A list of one page costs one request. Of a longer one the greatest id is asked for, and
-        what is left is shared out among threads; but if ids are texts, it is read by one. All but
-        the requests happens in the thread of the caller, and a page is asked for only when there
-        is room for it.
+        Lists are read side by side. A list of one page costs one request. Of a longer one, where
+        threads would idle otherwise, the greatest id is asked for, and what is left is shared out
+        among them. All but the requests happens in the thread of the caller, and a page is asked
+        for only when there is room for it.
 
         Raises:
             FatalAPIError: If Toloka refuses, or a page could not be had within `max_retries`.
         """
-        threads: Threads[tuple[IdCursor, list[Row]]] = Threads(self.config["max_concurrency"])
+        threads: Threads[_Answer] = Threads(self.config["max_concurrency"])
         pace = Pace(self.config["max_requests_per_second"])
-        shares = Shares(threads.most)
         get_page = self._patient(pace)
-        waiting = deque([self.get_new_paginator()])
-        greatest: IdCursor | None = None
+        lists = (
+            _Part(context, self.get_new_paginator(), Shares(threads.most))
+            for context in self.contexts()
+        )
+        waiting: deque[_Part] = deque()
+        changed: set[bytes] = set()
+        self.refused.clear()
 
         def start_waiting() -> None:
-            while waiting and threads.idle:
-                threads.start(partial(get_page, waiting.popleft(), context))
+            while True:
+                if not waiting:  # so that what waits says whether threads will idle
+                    waiting.extend(itertools.islice(lists, 1))
+                if not waiting or not threads.idle:
+                    return
+                threads.start(partial(get_page, waiting.popleft()))
 
         with pace, threads, self.get_http_request_counter() as counter:
-            while waiting or threads.busy:
-                start_waiting()
-                try:
-                    cursor, rows = threads.result()
-                except RetriableAPIError as error:
-                    msg = f"{self.name}: {error}; gave up after {self.backoff_max_tries()} tries"
-                    raise FatalAPIError(msg) from error
+            start_waiting()
+            while threads.busy:
+                part, rows = self._next_page(threads)
                 counter.increment()
-                if cursor is greatest:
-                    shares.greatest = _id_of(rows[0]) if rows else None
-                    continue
-                if not cursor.finished and self.filters.id_order is not int:
-                    waiting.append(cursor)  # nothing says which texts lie between two others
-                elif not cursor.finished:
-                    if greatest is None and threads.most > 1:
-                        greatest = self.get_new_paginator()
-                        threads.start(partial(get_page, greatest, context, sort="-id", limit=1))
-                    idle = threads.idle - len(waiting)
-                    waiting += shares.rest_of(cursor, _id_of(rows[0]), idle)
-                start_waiting()  # before the rows are dealt with, so that no thread waits for it
-                yield rows
+                if isinstance(rows, RefusedError):
+                    self._pass_over(part.context, rows)
+                elif part.params:
+                    part.shares.greatest = self._id_of(rows[0]) if rows else None
+                else:
+                    self.answered = True
+                    if not part.cursor.finished:
+                        waiting += self._rest_of(part, rows, threads.idle - len(waiting))
+                    start_waiting()  # before the rows are dealt with: no thread waits for that
+                    yield self._once(part.context, rows, changed)
+                start_waiting()
+        if self.withheld and len(self.refused) > 1 and not self.answered:
+            raise self.withheld[0]
 
-    def _patient(self, pace: Pace) -> Callable[..., tuple[IdCursor, list[Row]]]:
+    def _next_page(self, threads: Threads[_Answer]) -> _Answer:
+        try:
+            return threads.result()
+        except RetriableAPIError as error:
+            msg = f"{self.name}: {error}; gave up after {self.backoff_max_tries()} tries"
+            raise FatalAPIError(msg) from error
+
+    def _rest_of(self, part: _Part, rows: list[Row], idle: int) -> list[_Part]:
+        """Return how to read what a page has left of a part, with so many threads."""
+        first = self._id_of(rows[0])
+        asking = []
+        if part.shares.needs_greatest(part.cursor, first, idle):
+            params: dict[str, str | int] = {"sort": f"-{self.id_field}", "limit": 1}
+            asking = [_Part(part.context, self.get_new_paginator(), part.shares, params)]
+        cursors = part.shares.rest_of(part.cursor, first, idle - len(asking))
+        return asking + [_Part(part.context, cursor, part.shares) for cursor in cursors]
+
+    def _once(self, context: Context, rows: list[Row], changed: set[bytes]) -> list[Row]:
+        """Leave out rows that were in another list of what changed; what is new is in one list."""
+        old = [f"{self.changed_by[0]}_{bound}" for bound in _UNTIL.values()]
+        if context.keys().isdisjoint(old) or len(self.changed_by) <= 2:  # noqa: PLR2004
+            return rows
+        new = [row for row in rows if bytes(row[self.id_field]) not in changed]
+        changed.update(bytes(row[self.id_field]) for row in new)
+        return new
+
+    def _id_of(self, row: Row) -> str:
+        return bytes(row[self.id_field]).strip(b'"').decode()
+
+    @property
+    def withheld(self) -> list[RefusedError]:
+        """Why there are rows that could not be read: no bookmark may pass them."""
+        return [error for error in self.refused.values() if not error.gone]
+
+    def _pass_over(self, context: Context, error: RefusedError) -> None:
+        """Go on without the lists of a pool, an operation: one that is gone, or refused.
+
+        Raises:
+            RefusedError: If it is the account's only list, or a test of whether it can be read.
+        """
+        if self.lists_of is None or self.ABORT_AT_RECORD_COUNT is not None:
+            raise error
+        owner = context[self.lists_of]
+        if owner not in self.refused:
+            self.refused[owner] = error
+            self.logger.warning("Without those of %s %s: %s", self.lists_of, owner, error)
+
+    def _patient(self, pace: Pace) -> Callable[[_Part], _Answer]:
         """Return `_get_page`, at a pace that all threads share, and trying again what may pass."""
 
         def on_backoff(details: Details) -> None:
@@ -368,35 +507,31 @@ class TolokaStream(RESTStream[str | None]):
             on_backoff=on_backoff,
             logger=None,
         )
-        def get_page(
-            cursor: IdCursor, context: Context | None, **params: str | int
-        ) -> tuple[IdCursor, list[Row]]:
+        def get_page(part: _Part) -> _Answer:
             pace.wait()
-            return cursor, self._get_page(cursor, context, params)
+            try:
+                return part, self._get_page(part)
+            except RefusedError as error:
+                return part, error
 
         return get_page
 
-    def _get_page(
-        self, cursor: IdCursor, context: Context | None, params: Mapping[str, str | int]
-    ) -> list[Row]:
-        """Ask for one page and move the cursor behind it.
+    def _get_page(self, part: _Part) -> list[Row]:
+        """Ask for one page of a part and move its cursor behind it.
 
         Whatever can be wrong with a page is found here, where it is asked for again.
-
-        Args:
-            cursor: Where the page begins, and where its list or its part of it ends.
-            context: The context of the list.
-            params: Parameters that go out in place of the usual ones.
 
         Raises:
             RetriableAPIError: If asking again may help.
             FatalAPIError: If Toloka refuses.
         """
-        page = PageContext(stream_context=context, next_page_token=cursor.current_value)
+        cursor = part.cursor
+        page = PageContext(stream_context=part.context, next_page_token=cursor.current_value)
         request = self.get_http_request(page=page)
-        request.params |= params
+        request.params |= part.params
         if cursor.end is not None:
-            request.params["id_lte"] = cursor.end  # never beyond a filter's: it was split off there
+            # Never beyond a filter's: it was split off there.
+            request.params[f"{self.id_field}_lte"] = cursor.end
         try:
             response = self.requests_session.request(
                 request.method,
@@ -422,10 +557,14 @@ class TolokaStream(RESTStream[str | None]):
             raise FatalAPIError(msg) from error
         self.validate_response(response)
         try:
-            rows = self._reader.read(response.content)
+            rows = self.reader.read(response.content)
+            self.add_own_fields(rows, part.context)
         except ValueError as error:
             msg = f"Toloka's answer is not what the schema of {self.name} says: {error}"
             raise BrokenAnswerError(msg, response) from error
+        for name in self._surplus:
+            for row in rows:
+                row.pop(name, None)
         cursor.advance(response)
         return rows
 
@@ -434,8 +573,41 @@ class TolokaStream(RESTStream[str | None]):
     @override
     def request_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the rows as Python objects."""
-        for rows in self.pages(context):
+        for rows in self.pages():
             yield from as_objects(rows)
+
+    def rows_of(
+        self,
+        stream: type[TolokaStream],
+        fields: Collection[str],
+        filters: Mapping[str, str] | None = None,
+    ) -> Iterator[Record]:
+        """Yield rows of another stream to find what there are lists of, whatever is asked of that.
+
+        They have to be taken to the end before anything else is read: they come by threads of
+        their own. In a test of whether this stream can be read, it is as few as are tested.
+
+        Args:
+            stream: Which stream.
+            fields: What is wanted of each row.
+            filters: Filters, in their normal form.
+        """
+        other = stream(self._tap)
+        other.forced_replication_method = REPLICATION_FULL_TABLE
+        other.filters_in_use = dict(filters or {})
+        other.ABORT_AT_RECORD_COUNT = self.ABORT_AT_RECORD_COUNT
+        properties = other.schema["properties"]
+        other.reader = other.reader_of({n: properties[n] for n in (*fields, *other.made_from)})
+        with closing(other.pages()) as pages:
+            rows = itertools.chain.from_iterable(map(as_objects, pages))
+            yield from itertools.islice(rows, self.ABORT_AT_RECORD_COUNT)
+
+    def add_own_fields(self, rows: list[Row], context: Context) -> None:
+        """Put into rows what Toloka does not send of them: by default, what the context tells."""
+        for name in self.own_fields & context.keys():
+            value = msgspec.Raw(msgspec.json.encode(context[name]))
+            for row in rows:
+                row[name] = value
 
     @override
     def _sync_records(
@@ -452,18 +624,10 @@ class TolokaStream(RESTStream[str | None]):
         """
         greatest = self.get_starting_replication_key_value(context) or ""
         if self.replication_method == REPLICATION_INCREMENTAL:
-            since = ", ".join(self._since(context).values())
-            self.logger.info("Reading %s since %s", self.name, since or "ever")
-            if changing := self.filters.changing_in(self.filters_in_use):
-                self.logger.warning(
-                    "%s is filtered by what can change (%s): a row that comes to pass the filter "
-                    "after the bookmark went by is not read. Set `lookback_days` or FULL_TABLE",
-                    self.name,
-                    ", ".join(changing),
-                )
+            self._tell_what_is_read()
         wanted = self.ABORT_AT_RECORD_COUNT
         with (
-            closing(self.pages(context)) as pages,
+            closing(self.pages()) as pages,
             self.get_record_counter() as counter,
             self.get_sync_timer(),
         ):
@@ -479,13 +643,26 @@ class TolokaStream(RESTStream[str | None]):
                     wanted = max(wanted - len(rows), 0)
                 if wanted == 0:
                     break
-                greatest = max(greatest, greatest_date(rows, self.replication_key))
+                if self.replication_key:
+                    greatest = max(greatest, greatest_date(rows, self.replication_key))
         if wanted is not None:
-            self.logger.info("%s can be read", self.name)
+            found = "can be read" if self.answered else "has nothing to be read from yet"
+            self.logger.info("%s %s", self.name, found)
             return
         self._keep_bookmark(greatest)
         self.finalize_state_progress_markers()  # clears what the SDK noted, and writes STATE
         yield from ()
+
+    def _tell_what_is_read(self) -> None:
+        since = ", ".join(self._since().values())
+        self.logger.info("Reading %s since %s", self.name, since or "ever")
+        if changing := self.filters.changing_in(self.filters_in_use):
+            self.logger.warning(
+                "%s is filtered by what can change (%s): a row that comes to pass the filter "
+                "after the bookmark went by is not read. Set `lookback_days` or FULL_TABLE",
+                self.name,
+                ", ".join(changing),
+            )
 
     @cached_property
     def _nothing_looks_inside(self) -> bool:
@@ -505,22 +682,58 @@ class TolokaStream(RESTStream[str | None]):
         )
 
     @cached_property
-    def _reader(self) -> RowReader:
-        known = self.effective_schema["properties"]
+    def reader(self) -> RowReader:
+        """What reads the rows that will be printed."""
+        properties = self.schema["properties"]
+        needed = {name: properties[name] for name in self.made_from}
+        return self.reader_of(needed | self.stream_maps[0].raw_schema["properties"])
 
-        def on_unknown(field: str) -> None:
-            if field not in known:  # else it was deselected
+    @cached_property
+    def _surplus(self) -> list[str]:
+        """What is read though it is deselected."""
+        wanted = self.stream_maps[0].raw_schema["properties"]
+        return [name for name in self.made_from if name not in wanted]
+
+    def reader_of(self, properties: Mapping[str, t.Any]) -> RowReader:
+        """Make what reads these properties of the rows that Toloka sends."""
+        known = self.schema["properties"]
+
+        def on_unknown(name: str) -> None:
+            if name not in known:  # else it was deselected
                 self.logger.warning(
                     "Toloka sent %r, which the schema of %s does not know; it is left out",
-                    field,
+                    name,
                     self.name,
                 )
 
         # Which fields are dates is ours to say: bookmarks are compared in one form of them, also
         # when a catalog was edited to print something else.
-        fields = self.schema["properties"].items()
-        date_fields = [name for name, field in fields if field.get("format") == "date-time"]
-        return RowReader(self.stream_maps[0].raw_schema, date_fields, on_unknown)
+        return RowReader(
+            {
+                "type": "object",
+                "properties": {n: p for n, p in properties.items() if n not in self.own_fields},
+                "required": [n for n in self.primary_keys if n not in self.own_fields],
+            },
+            [name for name, field in known.items() if field.get("format") == "date-time"],
+            on_unknown,
+            self.rows_in,
+        )
+
+
+class WholeAnswer(TolokaStream):
+    """What Toloka gives in one answer, without pages and without filters: a row, or all of them."""
+
+    rows_in = None
+
+    @override
+    def get_url_params(
+        self, context: Context | None, next_page_token: str | None
+    ) -> dict[str, t.Any]:
+        return {}
+
+    @override
+    def get_new_paginator(self) -> IdCursor:
+        return OneAnswer()
 
 
 def _looks_like_api_key(token: str) -> bool:
@@ -532,7 +745,3 @@ def _looks_like_api_key(token: str) -> bool:
 def _is_too_many_requests(error: Exception) -> bool:
     response = error.response if isinstance(error, RetriableAPIError) else None
     return response is not None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-
-
-def _id_of(row: Row) -> int:
-    return int(bytes(row["id"]).strip(b'"'))

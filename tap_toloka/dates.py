@@ -56,9 +56,11 @@ def for_query(date: str) -> str:
     return date.removesuffix("Z")
 
 
-def days_before(date: str, days: int) -> str:
-    """Go back from a date of the one form by whole days, at most to the year 1."""
+def shifted(date: str, *, days: int = 0, seconds: int = 0) -> str:
+    """Go so far ahead of a date of the one form, or back, as far as there are dates."""
     try:
-        return from_datetime(msgspec.convert(date, datetime) - timedelta(days=days))
+        return from_datetime(
+            msgspec.convert(date, datetime) + timedelta(days=days, seconds=seconds)
+        )
     except OverflowError:
-        return from_datetime(datetime.min)  # noqa: DTZ901  # from_datetime takes it as UTC
+        return from_datetime(datetime.min if days < 0 else datetime.max)  # noqa: DTZ901  # as UTC

@@ -5,9 +5,11 @@ from __future__ import annotations
 import email.utils
 import typing as t
 from datetime import datetime, timezone
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import msgspec
+from singer_sdk.exceptions import FatalAPIError
 
 if t.TYPE_CHECKING:
     import requests
@@ -15,7 +17,22 @@ if t.TYPE_CHECKING:
 QUOTA_SECONDS = {"MIN": 60, "HOUR": 60 * 60, "DAY": 24 * 60 * 60}
 """Length of each quota that a 429 can name in `payload.interval` (toloka-kit)."""
 
+_GONE_CODES = {"DOES_NOT_EXIST", "OPERATION_LOGS_ARCHIVED", "RESULTS_EXPIRED"}
+_GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 _LONGEST_PAYLOAD = 300
+
+
+class RefusedError(FatalAPIError):
+    """Toloka does not give what was asked for.
+
+    Args:
+        message: What Toloka answered.
+        gone: Whether it is there no more, so that no row of it is missed.
+    """
+
+    def __init__(self, message: str, *, gone: bool) -> None:
+        super().__init__(message)
+        self.gone = gone
 
 
 class TolokaError(msgspec.Struct):
@@ -39,6 +56,11 @@ class TolokaError(msgspec.Struct):
         """The quota that ran out: `MIN`, `HOUR`, `DAY`, if a 429 names one."""
         quota = self.payload.get("interval") if isinstance(self.payload, dict) else None
         return quota if isinstance(quota, str) else None
+
+
+def is_gone(response: requests.Response) -> bool:
+    """Tell whether an answer says that what was asked for is there no more (openapi)."""
+    return response.status_code in _GONE or TolokaError.of(response).code in _GONE_CODES
 
 
 def describe(response: requests.Response) -> str:

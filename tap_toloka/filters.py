@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from tap_toloka import dates
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tap_toloka.ids import Order
 
 BOUNDS = ("gt", "gte", "lt", "lte")
 """What Toloka's range parameters end with: `id_gt`, `created_lte`."""
@@ -30,12 +32,21 @@ class Filters:
     """Fields that are true or false."""
     texts: Sequence[str] = ()
     """Fields that are compared with one text; ids that are no numbers are texts, too."""
+    many: Sequence[str] = ()
+    """Fields that are compared with one or several texts."""
+    names: Sequence[str] = ()
+    """Fields with a range of texts."""
     references: Sequence[str] = ()
     """Fields that are compared with one id, a decimal number."""
+    lists: Mapping[str, Order] = field(default_factory=dict)
+    """Ids that choose which lists are read, of pools for one, and what they compare by; these are
+    not sent with every request."""
+    numbers: Sequence[str] = ()
+    """Fields that are compared with one integer, and have a range."""
     ids: Sequence[str] = ("id",)
     """Fields with a range of ids."""
-    id_order: Callable[[str], t.Any] = int
-    """What ids compare by: `int` if they are decimal numbers, `str` if they are texts."""
+    id_order: Order = int
+    """What ids compare by."""
     dates: Sequence[str] = ("created",)
     """Fields with a range of dates."""
     changing: Sequence[str] = ()
@@ -43,54 +54,40 @@ class Filters:
 
     def json_schema(self) -> dict[str, t.Any]:
         """Return the JSON Schema of these filters as a setting."""
-        number = {"type": ["string", "integer"]}
         text = {"type": "string", "minLength": 1}
-        properties: dict[str, t.Any] = {
-            **{
-                name: {
-                    "type": "string",
-                    "enum": list(values),
-                    "description": f"Only rows with this {name}.",
-                }
-                for name, values in self.choices.items()
-            },
-            **{
-                name: {
-                    "type": "array",
-                    "items": {"type": "string", "enum": list(values)},
-                    "minItems": 1,
-                    "description": f"One or several values of {name}.",
-                }
+        number = {"type": ["string", "integer"]}
+        texts = {"type": "array", "items": text, "minItems": 1}
+        one, several = "Only rows with this {}.", "One or several values of {}."
+        belongs = "One or several values of {}: only what belongs to these."
+        id_ = number if self.id_order is int else text
+        date = (
+            "Bound of the date `{}`: YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.sss], UTC unless it "
+            "carries a zone."
+        )
+        kinds: list[tuple[Iterable[str], dict[str, t.Any], str]] = [
+            *(((name,), _enum(values), one) for name, values in self.choices.items()),
+            *(
+                ((name,), {**texts, "items": _enum(values)}, several)
                 for name, values in self.several.items()
-            },
-            **{
-                name: {"type": "boolean", "description": f"Only rows with this {name}."}
-                for name in self.flags
-            },
-            **{
-                name: {**text, "description": f"Only rows with this {name}."} for name in self.texts
-            },
-            **{
-                name: {**number, "description": f"Only rows with this {name}."}
-                for name in self.references
-            },
-            **{
-                name: {
-                    **(number if self.id_order is int else text),
-                    "description": f"Bound of the {name.rpartition('_')[0]}.",
-                }
-                for name in _ranges(self.ids)
-            },
-            **{
-                name: {
-                    "type": "string",
-                    "description": (
-                        f"Bound of the date `{name.rpartition('_')[0]}`: YYYY-MM-DD or "
-                        "YYYY-MM-DDThh:mm:ss[.sss], UTC unless it carries a zone."
-                    ),
-                }
-                for name in _ranges(self.dates)
-            },
+            ),
+            (self.flags, {"type": "boolean"}, one),
+            (self.texts, text, one),
+            (self.many, texts, several),
+            (self.references, number, one),
+            *(
+                ((name,), {**texts, "items": number if order is int else text}, belongs)
+                for name, order in self.lists.items()
+            ),
+            (self.numbers, {"type": "integer"}, one),
+            (_ranges(self.numbers), {"type": "integer"}, "Bound of {}."),
+            (_ranges(self.names), text, "Bound of {}."),
+            (_ranges(self.ids), id_, "Bound of {}."),
+            (_ranges(self.dates), {"type": "string"}, date),
+        ]
+        properties = {
+            name: {**kind, "description": words.format(_field_of(name))}
+            for names, kind, words in kinds
+            for name in names
         }
         return {"type": "object", "properties": properties, "additionalProperties": False}
 
@@ -104,32 +101,46 @@ class Filters:
             ValueError: If a value is no id or no date; names the filter.
         """
         normal = {}
-        decimal = self.id_order is int
         for name, value in sorted(setting.items()):
             try:
-                if name in _ranges(self.dates):
-                    normal[name] = dates.canonical(value)
-                elif name in self.several:
-                    normal[name] = ",".join(sorted(set(value)))
-                elif name in self.flags:
-                    normal[name] = str(value).lower()
-                elif name in self.references:
-                    normal[name] = _number(str(value))
-                elif name in _ranges(self.ids):
-                    normal[name] = _number(str(value)) if decimal else _text_id(value)
-                else:
-                    normal[name] = value
+                normal[name] = self._normal(name, value)
             except ValueError as error:
                 msg = f"{name}: {error}"
                 raise ValueError(msg) from None
         return normal
 
-    def parameters(self, normal: Mapping[str, str]) -> dict[str, str]:
-        """Return normal filters as Toloka takes them."""
+    def _normal(self, name: str, value: t.Any) -> str:  # noqa: ANN401  # checked by its schema
+        if name in _ranges(self.dates):
+            return dates.canonical(value)
+        if name in self.lists:
+            as_id = _number if self.lists[name] is int else _text_id
+            return ",".join(sorted({as_id(str(id_)) for id_ in value}))
+        if name in self.several or name in self.many:
+            return ",".join(sorted(set(value)))
+        if name in self.references or (name in _ranges(self.ids) and self.id_order is int):
+            return _number(str(value))
+        if name in _ranges(self.ids):
+            return _text_id(value)
+        return str(value).lower() if name in self.flags else str(value)
+
+    def parameters(
+        self, normal: Mapping[str, str], context: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """Return normal filters as Toloka takes them.
+
+        Args:
+            normal: The filters of the settings.
+            context: Parameters that single out a list, in the same form. Toloka ANDs parameters; of
+                two bounds by the same name the stricter one goes out.
+        """
+        both = {name: value for name, value in normal.items() if name not in self.lists}
+        for name, value in (context or {}).items():
+            stricter = max if name.endswith(("_gt", "_gte")) else min
+            both[name] = stricter(value, both.get(name, value))
         ranges = set(_ranges(self.dates))
         return {
             name: dates.for_query(value) if name in ranges else value
-            for name, value in normal.items()
+            for name, value in both.items()
         }
 
     def changing_in(self, normal: Mapping[str, str]) -> list[str]:
@@ -139,6 +150,15 @@ class Filters:
 
 def _ranges(names: Sequence[str]) -> Iterator[str]:
     return (f"{name}_{bound}" for name in names for bound in BOUNDS)
+
+
+def _field_of(name: str) -> str:
+    field, _, bound = name.rpartition("_")
+    return field if bound in BOUNDS else name
+
+
+def _enum(values: Sequence[str]) -> dict[str, t.Any]:
+    return {"type": "string", "enum": list(values)}
 
 
 def _number(text: str) -> str:

@@ -11,12 +11,14 @@ import threading
 import time
 import typing as t
 
-from tap_toloka.pagination import IdCursor
+from tap_toloka.ids import scale_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
     from typing_extensions import Self
+
+    from tap_toloka.pagination import IdCursor
 
 _Result = t.TypeVar("_Result")
 
@@ -141,10 +143,24 @@ class Shares:
 
     def __init__(self, threads: int) -> None:
         self._spare = float(threads)
-        self.greatest: int | None = None
+        self.greatest: str | None = None
         """The greatest id of the list, once it is known; until then nothing is split."""
+        self._asked = False
 
-    def rest_of(self, cursor: IdCursor, first: int, idle: int) -> list[IdCursor]:
+    def needs_greatest(self, cursor: IdCursor, first: str, idle: int) -> bool:
+        """Tell whether the greatest id should be asked for now, once.
+
+        Args:
+            cursor: Where the list is read.
+            first: The first id of the last page.
+            idle: Threads that have nothing to do, the one that read the page among them.
+        """
+        if self._asked or idle <= 1 or scale_of(first, cursor.order) is None:
+            return False
+        self._asked = True
+        return True
+
+    def rest_of(self, cursor: IdCursor, first: str, idle: int) -> list[IdCursor]:
         """Return cursors for what is left of a part after a page: more than one if worth it.
 
         Args:
@@ -153,11 +169,15 @@ class Shares:
             idle: Threads that have nothing to do, the one that read the page among them.
         """
         self._spare += PARTS_PER_PAGE
-        last = int(cursor.current_value or 0)
-        end = self.greatest if cursor.end is None else int(cursor.end)
-        if end is None or end <= last:
+        last_id, end_id = cursor.current_value, cursor.end or self.greatest
+        scale = scale_of(first, cursor.order)
+        if scale is None or last_id is None or end_id is None:
             return [cursor]
-        page = last - first + 1  # as wide as the rows of one page lie here
+        try:
+            last, end = scale.place(last_id), scale.place(end_id)
+        except ValueError:
+            return [cursor]  # ids of two kinds; nothing says which lie between
+        page = last - scale.place(first) + 1  # as wide as the rows of one page lie here
         count = min(idle, (end - last) // (PAGES_WORTH_A_PART * page), 1 + int(self._spare))
         if count <= 1:
             return [cursor]
@@ -168,10 +188,10 @@ class Shares:
             near = count // 2
             far = last + PAGES_FORESEEN * page * near
             starts = _evenly(last, far, near) + _evenly(far, end, count - near)
-        bounds = [str(start) for start in starts[1:]]
+        bounds = [scale.at(start) for start in starts[1:]]
         ends = [*bounds[1:], cursor.end]
         cursor.end = bounds[0]
-        return [cursor, *map(IdCursor, bounds, ends)]
+        return [cursor, *map(cursor.part, bounds, ends)]
 
 
 def _evenly(start: int, end: int, parts: int) -> list[int]:

@@ -44,9 +44,11 @@ class RowReader:
     left out. A value that does not fit the schema is an error.
 
     Args:
-        schema: The JSON Schema that will be printed.
+        schema: The JSON Schema of what Toloka sends of the rows that will be printed.
         date_fields: Fields that hold a date, if the schema has them.
         on_unknown: Called once with the name of each field that the schema does not know.
+        rows_in: The field of an answer that holds the rows; `None`: the answer is an array of
+            rows, or one row.
     """
 
     def __init__(
@@ -54,14 +56,15 @@ class RowReader:
         schema: Mapping[str, t.Any],
         date_fields: Iterable[str],
         on_unknown: Callable[[str], None],
+        rows_in: str | None = "items",
     ) -> None:
         self._fields: AbstractSet[str] = schema["properties"].keys()
         self._dates = [name for name in date_fields if name in self._fields]
         self._on_unknown = on_unknown
         self._unknown: set[str] = set()
         self._lock = Lock()
-        self._check = _page_decoder(_type_of(schema, "row"))
-        self._split = _page_decoder(Row)
+        self._check = _page_decoder(_type_of(schema, "row"), rows_in)
+        self._split = _page_decoder(Row, rows_in)
 
     def read(self, body: bytes) -> list[Row]:
         """Return the rows of a page, in its order.
@@ -119,10 +122,14 @@ def _check_utf_8(body: bytes) -> None:
     decode(b"", final=True)
 
 
-def _page_decoder(row_type: t.Any) -> Callable[[bytes], list[t.Any]]:  # noqa: ANN401  # a type
-    page = msgspec.defstruct("page", [("items", list[row_type])])
+def _page_decoder(row_type: t.Any, rows_in: str | None) -> Callable[[bytes], list[t.Any]]:  # noqa: ANN401  # a type
+    rows = GenericAlias(list, row_type)
+    if rows_in is None:
+        decode_any = msgspec.json.Decoder(t.Union[rows, row_type]).decode  # noqa: UP007  # made at run time
+        return lambda body: found if isinstance(found := decode_any(body), list) else [found]
+    page = msgspec.defstruct("page", [("rows", rows)], rename={"rows": rows_in})
     decode = msgspec.json.Decoder(page).decode
-    return lambda body: decode(body).items  # type: ignore[attr-defined]
+    return lambda body: decode(body).rows  # type: ignore[attr-defined]
 
 
 def _type_of(schema: Mapping[str, t.Any], name: str) -> t.Any:  # noqa: ANN401  # a type

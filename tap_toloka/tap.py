@@ -125,6 +125,16 @@ _SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "skip_settled_pools",
+        th.BooleanType,
+        default=True,
+        title="Skip settled pools",
+        description=(
+            "Streams that are read pool by pool leave out pools in which nothing can have changed "
+            "since the bookmark; `false` asks all pools in each run."
+        ),
+    ),
+    th.Property(
         "max_concurrency",
         th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 64}),
         default=8,
@@ -310,7 +320,7 @@ def _checked_state(state: dict[str, t.Any], now: str) -> dict[str, t.Any]:
 
 def _checked_bookmark(
     name: str,
-    replication_key: str,
+    replication_key: str | None,
     bookmark: t.Any,  # noqa: ANN401  # from a file
     now: str,
 ) -> dict[str, t.Any]:

@@ -87,4 +87,10 @@ def test_queries_take_dates_without_a_zone() -> None:
     ],
 )
 def test_days_are_counted_back(date: str, days: int, before: str) -> None:
-    assert dates.days_before(date, days) == before
+    assert dates.shifted(date, days=-days) == before
+
+
+def test_time_is_counted_ahead() -> None:
+    date = "2024-02-28T12:00:00.123Z"
+    assert dates.shifted(date, days=1, seconds=1) == "2024-02-29T12:00:01.123Z"
+    assert dates.shifted(date, seconds=2**40) == "9999-12-31T23:59:59.999Z"

@@ -1,9 +1,28 @@
-"""Operations that Toloka carries out on its own time."""
+"""Operations that Toloka carries out on its own time, and what came of them."""
 
 from __future__ import annotations
 
-from tap_toloka.client import TolokaStream
+import sys
+import typing as t
+from datetime import datetime, timezone
+
+import msgspec
+
+from tap_toloka import dates
+from tap_toloka.client import TolokaStream, WholeAnswer
 from tap_toloka.filters import Filters
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from singer_sdk.helpers.types import Context
+
+    from tap_toloka.rows import Row
 
 
 class Operations(TolokaStream):
@@ -13,6 +32,7 @@ class Operations(TolokaStream):
     path = "/v1/operations"
     page_cap = 500
     replication_key = "submitted"
+    changed_by = ("submitted", "finished")
     filters = Filters(
         choices={
             "type": (
@@ -33,7 +53,67 @@ class Operations(TolokaStream):
             ),
             "status": ("PENDING", "RUNNING", "SUCCESS", "FAIL"),
         },
-        dates=("submitted", "finished"),
+        dates=changed_by,
         id_order=str,
-        changing=("status", "finished"),
+        changing=("status",),
     )
+
+
+class OperationByOperation(TolokaStream):
+    """Rows that Toloka keeps by operation; they are there when it has finished."""
+
+    replication_key = "operation_finished"
+    changed_by = ("finished",)
+    own_fields: t.ClassVar = frozenset({"operation_id", "operation_finished"})
+    lists_of = "operation_id"
+    selected_by_default = False
+    types: t.ClassVar[Collection[str]]
+    """Operations of which there are rows."""
+    kept_days: t.ClassVar[int | None] = None
+    """For how many days Toloka keeps them; None: no such limit is known."""
+
+    @override
+    def contexts(self) -> Iterator[Context]:
+        filters = self._since()
+        if self.kept_days is not None:
+            now = dates.from_datetime(datetime.fromtimestamp(self._run_began, timezone.utc))
+            kept = dates.shifted(now, days=-self.kept_days)
+            filters["finished_gte"] = max(kept, filters.get("finished_gte", ""))
+        fields = ("id", "type", "status", "finished")
+        yield from [
+            {"operation_id": operation["id"], "operation_finished": operation["finished"]}
+            for operation in self.rows_of(Operations, fields, filters)
+            if operation["type"] in self.types and operation["finished"]
+        ]
+
+
+class OperationLogs(OperationByOperation, WholeAnswer):
+    """What became of each thing that an operation was to make."""
+
+    name = "operation_logs"
+    path = "/v1/operations/{operation_id}/log"
+    primary_keys = ("operation_id", "number")
+    own_fields = frozenset({"operation_id", "operation_finished", "number"})
+    types = ("TASK.BATCH_CREATE", "TASK_SUITE.BATCH_CREATE", "USER_BONUS.BATCH_CREATE")
+    kept_days = 31  # "only for the last month" (openapi)
+    filters = Filters(ids=(), dates=())
+
+    @override
+    def add_own_fields(self, rows: list[Row], context: Context) -> None:
+        # Nothing else in an entry tells it from another one.
+        super().add_own_fields(rows, context)
+        for number, row in enumerate(rows):
+            row["number"] = msgspec.Raw(b"%d" % number)
+
+
+class AggregatedSolutions(OperationByOperation):
+    """What the answers to each task come to together."""
+
+    name = "aggregated_solutions"
+    path = "/v1/aggregated-solutions/{operation_id}"
+    page_cap = 100_000
+    page_size = 10_000  # rows are small, and Toloka allows five requests a minute
+    primary_keys = ("operation_id", "task_id")
+    id_field = "task_id"
+    types = ("SOLUTION.AGGREGATE",)
+    filters = Filters(ids=("task_id",), id_order=str, dates=())

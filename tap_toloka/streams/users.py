@@ -1,9 +1,23 @@
-"""What a requester keeps on Tolokers: skills, bans, bonuses."""
+"""Tolokers, and what a requester keeps on them: skills, bans, bonuses."""
 
 from __future__ import annotations
 
-from tap_toloka.client import TolokaStream
+import sys
+import typing as t
+
+from tap_toloka.client import TolokaStream, WholeAnswer
 from tap_toloka.filters import Filters
+from tap_toloka.streams.assignments import Assignments
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Context
 
 
 class Skills(TolokaStream):
@@ -27,6 +41,7 @@ class UserSkills(TolokaStream):
     path = "/v1/user-skills"
     page_cap = 1_000
     replication_key = "modified"
+    changed_by = ("modified",)
     filters = Filters(
         texts=("user_id",),
         references=("skill_id",),
@@ -54,3 +69,20 @@ class UserBonuses(TolokaStream):
     path = "/v1/user-bonuses"
     page_cap = 300
     filters = Filters(texts=("user_id", "assignment_id"))
+
+
+class UserMetadata(WholeAnswer):
+    """What Toloka tells of each Toloker that was given an assignment."""
+
+    name = "user_metadata"
+    path = "/v1/user-metadata/{user_id}"
+    replication_key = None
+    lists_of = "user_id"
+    selected_by_default = False
+    filters = Filters(lists={"pool_id": int, "project_id": int}, ids=(), dates=())
+
+    @override
+    def contexts(self) -> Iterator[Context]:
+        seen = self.rows_of(Assignments, ("user_id",), self.filters_in_use)
+        for user_id in dict.fromkeys(assignment["user_id"] for assignment in seen):
+            yield {"user_id": user_id}
