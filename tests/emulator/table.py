@@ -365,12 +365,13 @@ def _as_number(value: Any) -> str:
 
 
 def _as_text(value: Any) -> str:
-    """Make a value of a row comparable to a parameter; most are the same in many rows."""
+    """Make a value of a row comparable to a parameter; kept once if it is likely to recur."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
         return ",".join(value)
-    return sys.intern(str(value["id"] if isinstance(value, dict) else value))
+    text = str(value["id"] if isinstance(value, dict) else value)
+    return text if "--" in text else sys.intern(text)  # ids of tasks and suites hardly recur
 
 
 def _passes(values: tuple[str | None, ...], tests: list[tuple[int, Compare, str]]) -> bool:
