@@ -14,6 +14,24 @@ from __future__ import annotations
 from tests.emulator.data import make_pool, make_pools
 from tests.emulator.emulator import Emulator
 from tests.emulator.faults import Fault
+from tests.emulator.parts import (
+    AGGREGATION_IDS,
+    APP_PROJECT_IDS,
+    LOGGED_IDS,
+    POOL_IDS,
+    USER_IDS,
+)
 from tests.emulator.rows import make_rows
 
-__all__ = ["Emulator", "Fault", "make_pool", "make_pools", "make_rows"]
+__all__ = [
+    "AGGREGATION_IDS",
+    "APP_PROJECT_IDS",
+    "LOGGED_IDS",
+    "POOL_IDS",
+    "USER_IDS",
+    "Emulator",
+    "Fault",
+    "make_pool",
+    "make_pools",
+    "make_rows",
+]

@@ -3,14 +3,19 @@
     GET    /_emulator/{list}          every row written, as JSON in order of id
     POST   /_emulator/{list}          add rows, a JSON array; ?visible_in=SECONDS
     PATCH  /_emulator/{list}/{id}     set fields of a row, a JSON object; ?visible_in=SECONDS
+    DELETE /_emulator/pools/{id}      take a pool away: what is asked of it is answered 404
+    DELETE /_emulator/operation_logs/{operation_id}    archive a log: it is answered 404
     POST   /_emulator/faults          add a fault, a JSON object with the fields of `Fault`
     DELETE /_emulator/faults          forget all faults
     GET    /_emulator/requests        the log
     DELETE /_emulator/requests        forget the log, and start the numbers anew
     GET    /_emulator/stats           {"requests", "most_in_flight", "most_in_a_second"}
 
-`list` is a name of `RESOURCES`, as `pools`. Numbers of rows and of changed fields come out with the
-very digits that were sent. What cannot be done is answered with 400 and a text that says why.
+`list` is a name of `RESOURCES`, as `pools`. Rows of aggregated_solutions and operation_logs hold
+their `operation_id` too, and those of a log their `number` in it, from 0: these tell where a row
+is, are not answered, and make up its `id` here, as `OPERATION/TASK` and `OPERATION/NUMBER`. Numbers
+of rows and of changed fields come out with the very digits that were sent. What cannot be done is
+answered with 400 and a text that says why.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ from tests.emulator.faults import Fault
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
-    from tests.emulator.api import Api
+    from tests.emulator.emulator import Emulator
     from tests.emulator.table import Table
 
 
@@ -42,11 +47,11 @@ class Control:
     """The handlers of `/_emulator`.
 
     Args:
-        api: What they drive.
+        emulator: What they drive.
     """
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
 
     def app(self) -> web.Application:
         """Put them together; paths that could be taken for the name of a list come first."""
@@ -60,7 +65,9 @@ class Control:
                 web.get("/stats", self._stats),
                 web.get("/{list}", self._rows),
                 web.post("/{list}", self._add_rows),
-                web.patch("/{list}/{id}", self._change_row),
+                web.patch("/{list}/{id:.+}", self._change_row),
+                web.delete("/pools/{id}", self._remove_pool),
+                web.delete("/operation_logs/{id}", self._archive_log),
             ]
         )
         return app
@@ -79,12 +86,20 @@ class Control:
         self._table(request).change(row_id, visible_in=_visible_in(request), **fields)
         return web.Response(status=204)
 
+    async def _remove_pool(self, request: web.Request) -> web.Response:
+        self._emulator.remove_pool(request.match_info["id"])
+        return web.Response(status=204)
+
+    async def _archive_log(self, request: web.Request) -> web.Response:
+        self._emulator.archive_log(request.match_info["id"])
+        return web.Response(status=204)
+
     async def _add_fault(self, request: web.Request) -> web.Response:
-        self._api.faults.add(msgspec.json.decode(await request.read(), type=Fault))
+        self._emulator.faults.add(msgspec.json.decode(await request.read(), type=Fault))
         return web.Response(status=201)
 
     async def _clear_faults(self, _request: web.Request) -> web.Response:
-        self._api.faults.clear()
+        self._emulator.faults.clear()
         return web.Response(status=204)
 
     async def _requests(self, _request: web.Request) -> web.Response:
@@ -99,16 +114,16 @@ class Control:
                 "ended": entry.ended,
                 "status": entry.status,
             }
-            for entry in self._api.log.requests()
+            for entry in self._emulator.log.requests()
         ]
         return _json(msgspec.json.encode(requests))
 
     async def _clear_requests(self, _request: web.Request) -> web.Response:
-        self._api.log.clear()
+        self._emulator.log.clear()
         return web.Response(status=204)
 
     async def _stats(self, _request: web.Request) -> web.Response:
-        log = self._api.log
+        log = self._emulator.log
         stats = {
             "requests": len(log.requests()),
             "most_in_flight": log.most_in_flight,
@@ -117,7 +132,7 @@ class Control:
         return _json(msgspec.json.encode(stats))
 
     def _table(self, request: web.Request) -> Table:
-        return self._api.tables[request.match_info["list"]]
+        return self._emulator.tables[request.match_info["list"]]
 
 
 def _visible_in(request: web.Request) -> float:

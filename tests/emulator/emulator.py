@@ -83,6 +83,15 @@ class Emulator(Api):
         """The greatest number of requests that waited for an answer at once."""
         return self.log.most_in_flight
 
+    def remove_pool(self, pool_id: str) -> None:
+        """Take a pool away: it is listed no more, and what is asked of it is answered 404."""
+        self.pools.remove(pool_id)
+        self.removed_pools.add(pool_id)
+
+    def archive_log(self, operation_id: str) -> None:
+        """Let the log of an operation be answered 404 with OPERATION_LOGS_ARCHIVED."""
+        self.archived_logs.add(operation_id)
+
     def clear_requests(self) -> None:
         """Forget the requests so far, and count anew."""
         self.log.clear()

@@ -30,22 +30,30 @@ class ApiError(Exception):
         status: The HTTP status of the answer.
         message: What is wrong, for a person.
         payload: More on it; of a VALIDATION_ERROR, `{field: {"code", "message"}}`.
+        code: The code, if it is not the usual one of the status.
     """
 
     def __init__(
-        self, status: int, message: str, payload: Mapping[str, object] | None = None
+        self,
+        status: int,
+        message: str,
+        payload: Mapping[str, object] | None = None,
+        *,
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.body = error_body(status, message, payload)
+        self.body = _error_body(status, message, payload, code)
 
 
-def error_body(status: int, message: str, payload: Mapping[str, object] | None = None) -> bytes:
+def _error_body(
+    status: int, message: str, payload: Mapping[str, object] | None, code: str | None
+) -> bytes:
     """Write `{"request_id", "code", "message"[, "payload"]}` (openapi: HTTP status codes)."""
     names = {known.value: known.name for known in http.HTTPStatus}
     error = {
         "request_id": str(uuid.uuid4()),
-        "code": CODES.get(status) or names.get(status, "UNKNOWN"),
+        "code": code or CODES.get(status) or names.get(status, "UNKNOWN"),
         "message": message,
     }
     return msgspec.json.encode(error if payload is None else {**error, "payload": payload})

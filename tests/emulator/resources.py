@@ -17,31 +17,70 @@ class Resource:
     """The facts of a list that decide how it answers.
 
     Attributes:
-        path: Where the list is; a single row is at `path/{id}`.
+        path: Where the list is; `{…}` stands for the id of its parent, and names the field of a row
+            that holds it. A single row is at `path/{id}`.
+        parent: Which list the parent is of.
+        answers: The form: `items` or `content` in pages, a bare `array` of all, `rows` one by one
+            by their ids only, or the `one` row that there is.
         cap: The most rows that `limit` may ask for.
         default_limit: How many rows come without `limit`.
-        ids: Whether ids are decimal numbers, ordered as such, or texts.
-        dates: Fields that can be filtered with `_gt`, `_gte`, `_lt`, `_lte`.
-        exact: Fields that can be filtered by one value; of an object, by its `id`.
-        members: Fields that hold several values, by the filter that names some of them. Rows with
-            any of these pass; with `_ne` behind the filter's name, rows with none of them.
+        ids: Whether ids are decimal numbers, ordered as such, or texts; `positions` are integers.
+        id_field: The field that holds the id, and that names the filters of it.
+        within_parent: Whether ids are only unique within a parent.
+        single: Whether there is a path for a single row.
+        unanswered: Fields that are given to the emulator, and kept from its answers.
+        dates: What can be filtered by date with `_gt`, `_gte`, `_lt`, `_lte`.
+        texts: What can be filtered so, compared as text.
+        numbers: What can be filtered so and by one value, as integers.
+        exact: What can be filtered by one value; of an object, by its `id`.
+        several: What can be filtered by several values, of which a row has one.
+        members: Filters that name some values, of which a row may hold several. Rows with any of
+            these pass; with `_ne` behind the filter's name, rows with none of them.
+        holding: Filters by one value, of which a row may hold several.
+        without_effect: Parameters that are taken, and decide nothing that the emulator knows of.
+        fields: Where in a row the values of filters are, if not in a field of the filter's name.
+        apart_by: The filter, or the field of the parent, by which rows are kept apart: what has the
+            same value is found in time that does not grow with the rest.
         one_of: Filters of which at least one has to be there.
         needed_with: Filters that have to be there beside another one of this value.
-        sort_by: Fields that `sort` may name.
+        sort_by: What `sort` may name.
         values: What a filter may be, if that is not free.
     """
 
     path: str
-    cap: int
-    default_limit: int
-    ids: Literal["numbers", "texts"]
-    dates: tuple[str, ...]
+    parent: str | None = None
+    answers: Literal["items", "content", "array", "rows", "one"] = "items"
+    cap: int = 0
+    default_limit: int = 50
+    ids: Literal["numbers", "texts", "positions"]
+    id_field: str = "id"
+    within_parent: bool = False
+    single: bool = True
+    unanswered: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     exact: tuple[str, ...] = ()
-    members: Mapping[str, str] = field(default_factory=dict)
+    several: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    holding: tuple[str, ...] = ()
+    without_effect: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    apart_by: str | None = None
     one_of: tuple[str, ...] = ()
     needed_with: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    sort_by: tuple[str, ...]
+    sort_by: tuple[str, ...] = ()
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def parent_field(self) -> str:
+        """The field of a row that holds the id of its parent."""
+        return self.path.partition("{")[2].partition("}")[0]
+
+    @property
+    def in_pages(self) -> bool:
+        """Whether the list takes filters, a limit and an order."""
+        return self.answers in {"items", "content"}
 
     def key(self, row_id: str) -> str:
         """Make an id comparable: numbers are filled up with zeros, so that texts order as they do.
@@ -49,12 +88,19 @@ class Resource:
         Raises:
             ValueError: The id should be a decimal number and is not.
         """
-        if self.ids == "texts":
-            return row_id
-        if not re.fullmatch(f"[0-9]{{1,{_DIGITS}}}", row_id):
-            msg = f"not a decimal number: {row_id!r}"
-            raise ValueError(msg)
-        return row_id.zfill(_DIGITS)
+        return row_id if self.ids == "texts" else as_number(row_id)
+
+
+def as_number(text: str) -> str:
+    """Fill a decimal number up with zeros.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not re.fullmatch(f"[0-9]{{1,{_DIGITS}}}", text):
+        msg = f"not a decimal number: {text!r}"
+        raise ValueError(msg)
+    return text.zfill(_DIGITS)
 
 
 # openapi: the GET of each list; default: "Filtering requests" of the introduction; caps that the
@@ -63,7 +109,6 @@ RESOURCES = {
     "projects": Resource(
         path="/api/v1/projects",
         cap=300,
-        default_limit=50,
         ids="numbers",
         dates=("created",),
         exact=("status", "owner"),
@@ -73,7 +118,6 @@ RESOURCES = {
     "pools": Resource(
         path="/api/v1/pools",
         cap=300,
-        default_limit=50,
         ids="numbers",
         dates=("created", "last_started"),
         exact=("status", "project_id"),
@@ -83,7 +127,6 @@ RESOURCES = {
     "trainings": Resource(
         path="/api/v1/trainings",
         cap=300,
-        default_limit=50,
         ids="numbers",
         dates=("created", "last_started"),
         exact=("status", "project_id"),
@@ -93,7 +136,6 @@ RESOURCES = {
     "skills": Resource(
         path="/api/v1/skills",
         cap=100,
-        default_limit=50,
         ids="numbers",
         dates=("created", "modified"),  # rows do not show the latter
         exact=("name", "global"),
@@ -103,7 +145,6 @@ RESOURCES = {
     "user_skills": Resource(
         path="/api/v1/user-skills",
         cap=1_000,
-        default_limit=50,
         ids="numbers",
         dates=("created", "modified"),
         exact=("user_id", "skill_id"),
@@ -112,7 +153,6 @@ RESOURCES = {
     "user_restrictions": Resource(
         path="/api/v1/user-restrictions",
         cap=500,
-        default_limit=50,
         ids="numbers",
         dates=("created",),
         exact=("scope", "user_id", "pool_id", "project_id"),
@@ -123,7 +163,6 @@ RESOURCES = {
     "user_bonuses": Resource(
         path="/api/v1/user-bonuses",
         cap=300,
-        default_limit=50,
         ids="numbers",
         dates=("created",),
         exact=("user_id", "assignment_id"),
@@ -132,17 +171,16 @@ RESOURCES = {
     "message_threads": Resource(
         path="/api/v1/message-threads",
         cap=300,
-        default_limit=50,
         ids="texts",
         dates=("created",),
-        members={"folder": "folders"},
+        members=("folder",),
+        fields={"folder": "folders"},
         sort_by=("id", "created"),
         values={"folder": ("AUTOMATIC_NOTIFICATION", "IMPORTANT", "INBOX", "OUTBOX", "UNREAD")},
     ),
     "webhook_subscriptions": Resource(
         path="/api/v1/webhook-subscriptions",
         cap=300,
-        default_limit=50,
         ids="texts",
         dates=("created",),
         exact=("event_type", "pool_id"),
@@ -164,7 +202,6 @@ RESOURCES = {
     "operations": Resource(
         path="/api/v1/operations",
         cap=500,
-        default_limit=50,
         ids="texts",
         dates=("submitted", "finished"),
         exact=("type", "status"),
@@ -187,6 +224,168 @@ RESOURCES = {
                 "USER_BONUS.BATCH_CREATE",
             ),
             "status": ("PENDING", "RUNNING", "SUCCESS", "FAIL"),
+        },
+    ),
+    "assignments": Resource(
+        path="/api/v1/assignments",
+        cap=100_000,
+        ids="texts",
+        dates=("created", "submitted", "accepted", "rejected", "skipped", "expired"),
+        exact=("pool_id", "task_suite_id", "user_id"),
+        several=("status",),
+        holding=("task_id",),
+        fields={"task_id": "tasks[].id"},
+        apart_by="pool_id",
+        one_of=("pool_id", "task_suite_id", "task_id"),
+        sort_by=("id", "created", "submitted", "accepted", "rejected", "skipped", "expired"),
+        values={
+            "status": ("ACTIVE", "SUBMITTED", "ACCEPTED", "REJECTED", "SKIPPED", "EXPIRED"),
+        },
+    ),
+    "tasks": Resource(
+        path="/api/v1/tasks",
+        cap=100_000,
+        ids="texts",
+        dates=("created",),
+        numbers=("overlap",),
+        exact=("pool_id",),
+        apart_by="pool_id",
+        one_of=("pool_id",),
+        sort_by=("id", "created"),
+    ),
+    "task_suites": Resource(
+        path="/api/v1/task-suites",
+        cap=100_000,
+        ids="texts",
+        dates=("created",),
+        numbers=("overlap",),
+        exact=("pool_id",),
+        holding=("task_id",),
+        fields={"task_id": "tasks[].id"},
+        apart_by="pool_id",
+        one_of=("pool_id", "task_id"),
+        sort_by=("id", "created"),
+    ),
+    "attachments": Resource(
+        path="/api/v1/attachments",
+        cap=100,
+        ids="texts",
+        dates=("created",),
+        exact=("pool_id", "assignment_id", "name", "type", "user_id"),
+        fields={
+            "pool_id": "details.pool_id",
+            "assignment_id": "details.assignment_id",
+            "type": "attachment_type",
+            "user_id": "details.user_id",
+        },
+        apart_by="pool_id",
+        one_of=("pool_id", "assignment_id"),
+        sort_by=("id", "created"),
+        values={"type": ("ASSIGNMENT_ATTACHMENT",)},
+    ),
+    "aggregated_solutions": Resource(
+        path="/api/v1/aggregated-solutions/{operation_id}",
+        parent="operations",
+        cap=100_000,
+        ids="texts",
+        id_field="task_id",
+        within_parent=True,
+        single=False,
+        unanswered=("operation_id",),
+        apart_by="operation_id",
+        sort_by=("task_id",),
+    ),
+    "operation_logs": Resource(
+        path="/api/v1/operations/{operation_id}/log",
+        parent="operations",
+        answers="array",
+        ids="positions",
+        id_field="number",
+        within_parent=True,
+        single=False,
+        unanswered=("operation_id", "number"),
+        apart_by="operation_id",
+    ),
+    "requester": Resource(path="/api/v1/requester", answers="one", ids="texts", single=False),
+    "user_metadata": Resource(path="/api/v1/user-metadata", answers="rows", ids="texts"),
+    # The openapi of the apps API.
+    "apps": Resource(
+        path="/api/app/v0/apps",
+        answers="content",
+        cap=1_000,
+        default_limit=100,
+        ids="texts",
+        without_effect=("lang",),
+        sort_by=("id",),
+    ),
+    "app_projects": Resource(
+        path="/api/app/v0/app-projects",
+        answers="content",
+        cap=5_000,
+        default_limit=100,
+        ids="texts",
+        dates=("created",),
+        texts=("name",),
+        exact=("app_id", "parent_app_project_id", "status"),
+        without_effect=("scope", "requester_ids"),  # rows do not tell who made a project
+        sort_by=("id", "created", "name"),
+        values={
+            "status": ("ARCHIVED", "CREATING", "ERROR", "READY"),
+            "scope": ("COMPANY", "MY", "REQUESTER_LIST"),
+        },
+    ),
+    "app_items": Resource(
+        path="/api/app/v0/app-projects/{app_project_id}/items",
+        parent="app_projects",
+        answers="content",
+        cap=1_000,
+        default_limit=100,
+        ids="texts",
+        dates=("created", "finished"),
+        exact=("batch_id", "status"),
+        fields={"created": "created_at", "finished": "finished_at"},
+        apart_by="app_project_id",
+        sort_by=("id", "created", "finished", "status"),
+        values={
+            "status": (
+                "NEW",
+                "PROCESSING",
+                "COMPLETED",
+                "ERROR",
+                "CANCELLED",
+                "ARCHIVE",
+                "NO_MONEY",
+                "STOPPED",
+            )
+        },
+    ),
+    "app_batches": Resource(
+        path="/api/app/v0/app-projects/{app_project_id}/batches",
+        parent="app_projects",
+        answers="content",
+        cap=1_000,
+        default_limit=100,
+        ids="texts",
+        dates=("created",),
+        texts=("name",),
+        exact=("status",),
+        fields={"created": "created_at"},
+        apart_by="app_project_id",
+        sort_by=("id", "created", "name", "status"),
+        values={
+            "status": (
+                "NEW",
+                "QUEUED",
+                "PROCESSING",
+                "COMPLETED",
+                "ERROR",
+                "CANCELLED",
+                "NO_MONEY",
+                "ARCHIVE",
+                "LOADING",
+                "STOPPING",
+                "STOPPED",
+            )
         },
     ),
 }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from tests.emulator import apps, work
 from tests.emulator.data import (
     COMMENTS,
     INSTRUCTIONS,
@@ -24,28 +24,26 @@ from tests.emulator.data import (
     make_training_settings,
     print_date,
 )
-from tests.emulator.resources import RESOURCES
+from tests.emulator.parts import (
+    AGGREGATION_IDS,
+    AMOUNTS,
+    ASSIGNMENT_IDS,
+    LOGGED_IDS,
+    OWNERS,
+    POOL_IDS,
+    SKILL_IDS,
+    TRANSLATIONS,
+    USER_IDS,
+    Born,
+    object_id,
+    random_uuid,
+)
+from tests.emulator.resources import RESOURCES, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-POOL_IDS = ("999876", "999999", "1000000", "36502086")
-SKILL_IDS = ("12648", "12649", "37825")
-USER_IDS = (
-    "a1b0b42923c429daa2c764d7ccfc364d",
-    "23c3835c9bbe4ec5418f7ef28c7ff5fb",
-    "f25a5f41-94e8-49bf-977f-3611087a16b3",
-)
-ASSIGNMENT_IDS = ("000015fccc--63bfc4c358d7a46c32a7b233", "00022cfa46--637cf4098ccdeb4a260737de")
-OWNERS = (OWNER, {**OWNER, "myself": False, "company_id": "1"})
 METADATA: tuple[Json, ...] = ({}, {"batch": ["17", "срочно"], "client-ref": ["a/b?c=d"]})
-TRANSLATIONS: tuple[Json, ...] = (
-    {"EN": "Good job!"},
-    {"EN": "Good job!", "RU": "Отличная работа 👍", "JA": "よくできました"},
-    {"DE": "Größe geprüft & für gut befunden", "AR": "عمل جيد"},
-    {},
-)
-AMOUNTS = tuple(Decimal(text) for text in ("0.005", "0.50", "0.5", "1", "12.340", "0.0125"))
 SKILL_VALUES = tuple(Decimal(text) for text in ("100", "0", "66.667", "87.50", "33.3333333333333"))
 EVENTS = RESOURCES["webhook_subscriptions"].values["event_type"]
 FOLDERS: tuple[list[str], ...] = (
@@ -70,20 +68,14 @@ SETTINGS = (
 )
 
 
-class _Born(NamedTuple):
-    """What is given of a row: its id, when it came to be, and how Toloka prints that."""
-
-    id: str
-    at: datetime
-    printed: str
-
-
 def make_rows(name: str, count: int, *, seed: int = 0) -> Iterator[Json]:
     """Make rows of a list, the same ones for the same arguments.
 
     Numbers as ids rise with gaps, from six digits to seven. Dates rise with them, if not always, in
     all the forms that Toloka prints, and now and then two rows have the same. All fields of the
     reference are there in some rows; what is no key and no date is also null or absent in some.
+    Rows that belong to others name some of a few: to pools, Tolokers, operations, app projects of
+    `parts`; the first rows of operations, app projects and the like are these.
 
     Args:
         name: Which list, by the names of `RESOURCES`.
@@ -95,12 +87,14 @@ def make_rows(name: str, count: int, *, seed: int = 0) -> Iterator[Json]:
         yield from make_pools(count, seed=seed, first_id=number)
         return
     dice = Dice(f"{name} {seed}")
-    make = MAKERS[name]
-    for at, printed in make_dates(count, dice):
+    make, kept = MAKERS[name], _kept(RESOURCES[name])
+    if RESOURCES[name].answers == "one":
+        count = min(count, 1)
+    for place, (at, printed) in enumerate(make_dates(count, dice)):
         number += dice.randrange(1, 16)
-        row = make(_Born(str(number), at, printed), dice)
+        row = make(Born(place, str(number), at, printed), dice)
         for field in [*row]:
-            if field in {"id", "scope", "type", *VITAL, *RESOURCES[name].dates}:
+            if field in kept:
                 continue
             if dice.chance(0.15):
                 row[field] = None
@@ -109,7 +103,16 @@ def make_rows(name: str, count: int, *, seed: int = 0) -> Iterator[Json]:
         yield row
 
 
-def _project(born: _Born, dice: Dice) -> Json:
+def _kept(resource: Resource) -> set[str]:
+    """Name the fields that every row has: ids, those that tell of other fields, and dates."""
+    filters = [*resource.several, *resource.dates]
+    if resource.apart_by:
+        filters.append(resource.apart_by)
+    fields = {resource.fields.get(name, name).partition(".")[0] for name in filters}
+    return {"scope", "type", resource.id_field, *resource.unanswered, *fields, *VITAL}
+
+
+def _project(born: Born, dice: Dice) -> Json:
     on_map = dice.chance(0.3)
     return {
         "id": born.id,
@@ -190,7 +193,7 @@ def _template_builder(dice: Dice) -> Json:
     }
 
 
-def _training(born: _Born, dice: Dice) -> Json:
+def _training(born: Born, dice: Dice) -> Json:
     settings = make_training_settings(dice)
     del settings["type"]  # the list of pools tells it, that of trainings does not
     return {
@@ -203,7 +206,7 @@ def _training(born: _Born, dice: Dice) -> Json:
     }
 
 
-def _skill(born: _Born, dice: Dice) -> Json:
+def _skill(born: Born, dice: Dice) -> Json:
     return {
         "id": born.id,
         "name": f"{dice.pick(NAMES)} {born.id}",
@@ -220,7 +223,7 @@ def _skill(born: _Born, dice: Dice) -> Json:
     }
 
 
-def _user_skill(born: _Born, dice: Dice) -> Json:
+def _user_skill(born: Born, dice: Dice) -> Json:
     value = dice.pick(SKILL_VALUES)
     changed = dice.chance(0.5)
     modified = print_date(born.at + timedelta(days=dice.uniform(0, 20)), dice)
@@ -235,7 +238,7 @@ def _user_skill(born: _Born, dice: Dice) -> Json:
     }
 
 
-def _user_restriction(born: _Born, dice: Dice) -> Json:
+def _user_restriction(born: Born, dice: Dice) -> Json:
     scope = dice.pick(("ALL_PROJECTS", "POOL", "PROJECT", "SYSTEM"))
     row = {
         "id": born.id,
@@ -252,7 +255,7 @@ def _user_restriction(born: _Born, dice: Dice) -> Json:
     return row
 
 
-def _user_bonus(born: _Born, dice: Dice) -> Json:
+def _user_bonus(born: Born, dice: Dice) -> Json:
     silent = dice.chance(0.3)
     return {
         "id": born.id,
@@ -267,12 +270,7 @@ def _user_bonus(born: _Born, dice: Dice) -> Json:
     }
 
 
-def _object_id(born: _Born, dice: Dice) -> str:
-    """Make an id of 24 hexadecimal digits, that begins with the second in which it was made."""
-    return f"{int(born.at.timestamp()):08x}{dice.getrandbits(64):016x}"
-
-
-def _message_thread(born: _Born, dice: Dice) -> Json:
+def _message_thread(born: Born, dice: Dice) -> Json:
     requester = {"id": OWNER["id"], "role": "REQUESTER", "myself": True}
     toloker = {"id": dice.pick(USER_IDS), "role": "USER"}
     system = {"id": None, "role": "SYSTEM", "myself": False}
@@ -287,8 +285,8 @@ def _message_thread(born: _Born, dice: Dice) -> Json:
     directly = {"recipients_select_type": "DIRECT", "recipients_ids": [toloker["id"]]}
     by_filter = {"recipients_select_type": "FILTER", "recipients_filter": make_filter(dice)}
     return {
-        "id": _object_id(born, dice),
-        "parent_id": _object_id(born, dice),
+        "id": object_id(born.at, dice),
+        "parent_id": object_id(born.at, dice),
         "topic": dice.pick(TRANSLATIONS),
         "interlocutors_inlined": True,
         "interlocutors": [requester, toloker],
@@ -308,9 +306,9 @@ def _message_thread(born: _Born, dice: Dice) -> Json:
     }
 
 
-def _webhook_subscription(born: _Born, dice: Dice) -> Json:
+def _webhook_subscription(born: Born, dice: Dice) -> Json:
     return {
-        "id": _object_id(born, dice),
+        "id": object_id(born.at, dice),
         "event_type": dice.pick(EVENTS),
         "webhook_url": "https://example.com/toloka-webhook?from=Толока&x=%20",
         "pool_id": dice.pick(POOL_IDS),
@@ -338,11 +336,19 @@ OPERATIONS: tuple[tuple[str, Json, Json | None], ...] = (
 )
 
 
-def _operation(born: _Born, dice: Dice) -> Json:
+# Those whose solutions or logs can be read.
+_READABLE = [*((known, "SOLUTION.AGGREGATE") for known in AGGREGATION_IDS), *LOGGED_IDS.items()]
+
+
+def _operation(born: Born, dice: Dice) -> Json:
     kind, parameters, details = dice.pick(OPERATIONS)
+    row_id = random_uuid(dice)
+    if born.place < len(_READABLE):
+        row_id, kind = _READABLE[born.place]
+        parameters, details = {"pool_id": "36502086"}, {}
     status = dice.pick(("PENDING", "RUNNING", "SUCCESS", "SUCCESS", "FAIL"))
     row = {
-        "id": str(uuid.UUID(int=dice.getrandbits(128), version=4)),
+        "id": row_id,
         "type": kind,
         "status": status,
         "submitted": born.printed,
@@ -357,7 +363,7 @@ def _operation(born: _Born, dice: Dice) -> Json:
     return row
 
 
-MAKERS: dict[str, Callable[[_Born, Dice], Json]] = {
+MAKERS: dict[str, Callable[[Born, Dice], Json]] = {
     "projects": _project,
     "trainings": _training,
     "skills": _skill,
@@ -367,4 +373,6 @@ MAKERS: dict[str, Callable[[_Born, Dice], Json]] = {
     "message_threads": _message_thread,
     "webhook_subscriptions": _webhook_subscription,
     "operations": _operation,
+    **work.MAKERS,
+    **apps.MAKERS,
 }
