@@ -589,18 +589,19 @@ class TolokaStream(RESTStream[str | None]):
 
         Args:
             stream: Which stream.
-            fields: What is wanted of each row.
+            fields: What is wanted of each row; None if it has it not.
             filters: Filters, in their normal form.
         """
         other = stream(self._tap)
         other.forced_replication_method = REPLICATION_FULL_TABLE
         other.filters_in_use = dict(filters or {})
         other.ABORT_AT_RECORD_COUNT = self.ABORT_AT_RECORD_COUNT
-        properties = other.schema["properties"]
-        other.reader = other.reader_of({n: properties[n] for n in (*fields, *other.made_from)})
+        needed = {other.id_field, *fields, *other.made_from}
+        other.reader = other.reader_of({n: other.schema["properties"][n] for n in needed})
         with closing(other.pages()) as pages:
             rows = itertools.chain.from_iterable(map(as_objects, pages))
-            yield from itertools.islice(rows, self.ABORT_AT_RECORD_COUNT)
+            for row in itertools.islice(rows, self.ABORT_AT_RECORD_COUNT):
+                yield dict.fromkeys(fields) | row
 
     def add_own_fields(self, rows: list[Row], context: Context) -> None:
         """Put into rows what Toloka does not send of them: by default, what the context tells."""

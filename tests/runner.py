@@ -141,7 +141,7 @@ def catalog_of(*deselected: str, stream: str = "pools", **changes: Any) -> dict[
         stream: Which stream.
         **changes: Values for its entry, as `replication_method="FULL_TABLE"`.
     """
-    catalog: dict[str, Any] = json.loads(_discovered())
+    catalog: dict[str, Any] = json.loads(discovered())
     for entry in catalog["streams"]:
         entry["metadata"][-1]["metadata"]["selected"] = entry["stream"] == stream
     (entry,) = [entry for entry in catalog["streams"] if entry["stream"] == stream]
@@ -155,7 +155,8 @@ def catalog_of(*deselected: str, stream: str = "pools", **changes: Any) -> dict[
 
 
 @functools.cache
-def _discovered() -> str:
+def discovered() -> str:
+    """Return the catalog that the tap discovers."""
     return TapToloka(config={}, validate_config=False).catalog_json_text
 
 

@@ -107,8 +107,8 @@ def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, f
 
     cursor, rows, _ = take(cursors[0])
     read += rows
-    shares.greatest = ids[-1]
-    cursors = shares.rest_of(cursor, rows[0], threads)
+    shares.greatest = str(ids[-1])
+    cursors = shares.rest_of(cursor, str(rows[0]), threads)
     while cursors:
         turns += 1
         requests += len(cursors[:threads])
@@ -119,7 +119,7 @@ def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, f
             read += rows
             if more:
                 idle = threads - going_on - len(cursors) + 1
-                cursors += shares.rest_of(cursor, rows[0], max(idle, 1))
+                cursors += shares.rest_of(cursor, str(rows[0]), max(idle, 1))
                 going_on -= 1
     assert sorted(read) == ids
     return requests, turns

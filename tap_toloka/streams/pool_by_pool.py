@@ -93,7 +93,7 @@ class PoolByPool(TolokaStream):
             if pool["id"] in (ids or {pool["id"]}) and (
                 not projects or pool["project_id"] in projects
             ):
-                yield dict.fromkeys(fields) | pool
+                yield pool
         if missing and not projects and self.ABORT_AT_RECORD_COUNT is None:
             self.logger.warning(
                 "`filters.%s.pool_id` names pools that are not there: %s",

@@ -1,0 +1,116 @@
+"""An account that has rows of one stream and what they belong to; and how the tap prints them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from tests.emulator import (
+    AGGREGATION_IDS,
+    LOGGED_IDS,
+    POOL_IDS,
+    Emulator,
+    make_pool,
+    make_rows,
+)
+from tests.runner import expected, in_one_form
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_toloka.client import TolokaStream
+
+Row = dict[str, Any]
+
+
+def emulator_of(stream: type[TolokaStream], count: int, seed: int, **settings: Any) -> Emulator:
+    """Make an emulator with rows of one stream, and what these belong to."""
+    return emulator_with(stream, make_rows(stream.name, count, seed=seed), **settings)
+
+
+def emulator_with(stream: type[TolokaStream], rows: Iterable[Row], **settings: Any) -> Emulator:
+    """Make an emulator with these rows of one stream, and what such rows belong to."""
+    rows = list(rows)
+    return Emulator(rows={stream.name: rows, **_owners(stream, rows)}, **settings)
+
+
+def _owners(stream: type[TolokaStream], rows: list[Row]) -> dict[str, list[Row]]:
+    if stream.lists_of == "pool_id":
+        return {"pools": [open_pool(id_) for id_ in POOL_IDS]}
+    if stream.lists_of == "operation_id":
+        return {"operations": finished_operations()}
+    if stream.lists_of == "app_project_id":
+        return {"app_projects": list(make_rows("app_projects", 3))}
+    if stream.lists_of == "user_id":
+        assignments = [assignment_of(row["id"], place) for place, row in enumerate(rows)]
+        return {"pools": [open_pool(POOL_IDS[0])], "assignments": assignments}
+    return {}
+
+
+def open_pool(id_: str) -> Row:
+    """Make a pool that is asked in each run."""
+    return make_pool(id_, "2019-01-01T00:00:00", status="OPEN")
+
+
+def assignment_of(user_id: str, place: int) -> Row:
+    """Make an assignment of a Toloker, in the first of the pools."""
+    id_ = f"{int(POOL_IDS[0]):010x}--{place:024x}"
+    created = "2024-05-06T07:08:09.123"
+    return {"id": id_, "pool_id": POOL_IDS[0], "user_id": user_id, "created": created}
+
+
+def finished_operations() -> list[Row]:
+    """Make operations that rows are kept of, not so long ago that their logs would be archived."""
+    types = {**dict.fromkeys(AGGREGATION_IDS, "SOLUTION.AGGREGATE"), **LOGGED_IDS}
+    return [finished_operation(id_, type_, days) for days, (id_, type_) in enumerate(types.items())]
+
+
+def finished_operation(id_: str, type_: str, days: float) -> Row:
+    """Make an operation that finished so many days ago."""
+    finished = datetime.now(timezone.utc) - timedelta(days=days, minutes=5)
+    submitted, finished_text = (
+        moment.strftime("%Y-%m-%dT%H:%M:%S") for moment in (finished - timedelta(hours=1), finished)
+    )
+    return {
+        "id": id_,
+        "type": type_,
+        "status": "SUCCESS",
+        "submitted": submitted,
+        "finished": finished_text,
+    }
+
+
+def printed(stream: type[TolokaStream], emulator: Emulator, *without: str) -> list[Row]:
+    """Return all rows of a stream as the tap is to print them, in order of their keys.
+
+    Args:
+        stream: Which stream.
+        emulator: What has the rows.
+        *without: Fields that are left out.
+    """
+    operations = {row["id"]: row for row in emulator.tables["operations"].rows()}
+    rows = []
+    for held in emulator.tables[stream.name].rows():
+        row = expected(held)
+        if "updated" in stream.own_fields:
+            row["updated"] = max(in_one_form(row[d]) for d in stream.made_from if row.get(d))
+        if "operation_finished" in stream.own_fields:
+            finished = operations[row["operation_id"]]["finished"]
+            row["operation_finished"] = in_one_form(finished)
+        rows.append({name: value for name, value in row.items() if name not in without})
+    return in_order(stream, rows)
+
+
+def in_order(stream: type[TolokaStream], records: Iterable[Row]) -> list[Row]:
+    """Sort records by their keys, but for what differs from run to run."""
+    keys = [key for key in stream.primary_keys if key != "read_at"]
+    return sorted(records, key=lambda record: [str(record[key]) for key in keys])
+
+
+def changes(stream: type[TolokaStream], row: Row) -> list[str]:
+    """Return the dates of a printed row that tell of a change."""
+    if "operation_finished" in stream.own_fields:
+        return [row["operation_finished"]]
+    at = "_at" if str(stream.replication_key).endswith("_at") else ""
+    dates = (row.get(f"{name}{at}") for name in stream.changed_by)
+    return [date for date in dates if date]
