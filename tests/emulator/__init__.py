@@ -22,6 +22,7 @@ from tests.emulator.parts import (
     USER_IDS,
 )
 from tests.emulator.rows import make_rows
+from tests.emulator.world import make_world
 
 __all__ = [
     "AGGREGATION_IDS",
@@ -34,4 +35,5 @@ __all__ = [
     "make_pool",
     "make_pools",
     "make_rows",
+    "make_world",
 ]
