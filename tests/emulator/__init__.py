@@ -11,6 +11,7 @@ As a process: `python -m tests.emulator --help`; from outside it is driven as `c
 
 from __future__ import annotations
 
+from tests.emulator import lives
 from tests.emulator.data import make_pool, make_pools
 from tests.emulator.emulator import Emulator
 from tests.emulator.faults import Fault
@@ -32,6 +33,7 @@ __all__ = [
     "USER_IDS",
     "Emulator",
     "Fault",
+    "lives",
     "make_pool",
     "make_pools",
     "make_rows",
