@@ -55,7 +55,13 @@ FOLDERS: tuple[list[str], ...] = (
     [],
 )
 # What toloka-kit 1.2.3 cannot do without.
-VITAL = ("assignments_issuing_type", "assignments_issuing_view_config")
+VITAL = (
+    "assignments_issuing_type",
+    "assignments_issuing_view_config",
+    "attachment_type",
+    "overlap",
+    "infinite_overlap",
+)
 SETTINGS = (
     "showTimer",
     "showTitle",
