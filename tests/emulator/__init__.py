@@ -6,6 +6,9 @@ It is held to Toloka's API reference, not to the tap. In a test:
         emulator.faults.add(Fault(status=503, times=2))
         ...  # ask emulator.url with emulator.key
 
+`make_rows` makes rows of one list, of every form there is; `make_world` rows of all lists that
+belong together; `lives` tells what becomes of them.
+
 As a process: `python -m tests.emulator --help`; from outside it is driven as `control` tells.
 """
 

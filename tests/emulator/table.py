@@ -286,7 +286,7 @@ class Table:
                 self._list({row.key: row})
 
     def _list(self, rows: dict[str, Row]) -> None:
-        self._all.add(rows.keys() - self._listed.keys())
+        self._all.add([key for key in rows if key not in self._listed])
         apart: defaultdict[str, list[str]] = defaultdict(list)
         for key, row in rows.items():
             old = self._listed.get(key)
