@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -21,15 +22,27 @@ import msgspec
 import pytest
 import requests
 
-from tests.emulator import Emulator, Fault, make_pool, make_pools, make_rows
-from tests.emulator.data import CREATED_FROM, CREATED_TO
-from tests.emulator.errors import ApiError
+from tests.emulator import (
+    AGGREGATION_IDS,
+    APP_PROJECT_IDS,
+    LOGGED_IDS,
+    POOL_IDS,
+    USER_IDS,
+    Emulator,
+    Fault,
+    lives,
+    make_pool,
+    make_pools,
+    make_rows,
+    make_world,
+)
+from tests.emulator.data import CREATED_FROM, CREATED_TO, Dice, print_exactly
 from tests.emulator.query import read_query
-from tests.emulator.resources import RESOURCES, Resource
+from tests.emulator.resources import RESOURCES
 from tests.emulator.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Ids and dates as rows have them; ids lie on both sides of a digit boundary.
 DATES = {
@@ -283,11 +296,21 @@ def test_only_reads(full: Emulator, method: str) -> None:
     refusal(response, 405, "METHOD_NOT_ALLOWED")
 
 
-def rows_of(emulator: Emulator, name: str, **params: object) -> list[dict[str, Any]]:
-    """Ask for a page of a list, and give its rows."""
-    path = emulator.tables[name].resource.path
-    items: list[dict[str, Any]] = get(emulator, path, sort="id", **params).json()["items"]
-    return items
+def path_of(name: str, parent: str = "") -> str:
+    """Give the path of a list, of this parent."""
+    return re.sub(r"\{.*\}", parent, RESOURCES[name].path)
+
+
+def rows_of(
+    emulator: Emulator, name: str, parent: str = "", /, **params: object
+) -> list[dict[str, Any]]:
+    """Ask for a page of a list, of this parent, and give its rows."""
+    resource = RESOURCES[name]
+    params = {"sort": resource.id_field, **params}
+    answer = get(emulator, path_of(name, parent), **params)
+    assert answer.status_code == 200, answer.text
+    rows: list[dict[str, Any]] = answer.json()[resource.answers]
+    return rows
 
 
 def test_filters_by_an_owner_a_flag_and_several_values() -> None:
@@ -324,6 +347,23 @@ def test_filters_by_an_owner_a_flag_and_several_values() -> None:
         ("operations", {"created_gt": "2026-01-01"}, "created_gt"),
         ("operations", {"type": "POOL"}, "type"),
         ("trainings", {"status_ne": "OPEN"}, "status_ne"),
+        ("assignments", {"pool_id": "1", "status": "ACCEPTED,DONE"}, "status"),
+        ("assignments", {"pool_id": "1", "sort": "status"}, "sort"),
+        ("assignments", {"pool_id": "1", "finished_gt": "2026-01-01"}, "finished_gt"),
+        ("assignments", {"pool_id": "1", "limit": 100_001}, "limit"),
+        ("tasks", {}, "pool_id"),
+        ("tasks", {"pool_id": "1", "overlap": "many"}, "overlap"),
+        ("tasks", {"pool_id": "1", "overlap_gte": "1.5"}, "overlap_gte"),
+        ("task_suites", {"pool_id": "1", "task_suite_id": "1"}, "task_suite_id"),
+        ("attachments", {"pool_id": "1", "type": "PHOTO"}, "type"),
+        ("attachments", {"pool_id": "1", "limit": 101}, "limit"),
+        ("attachments", {"pool_id": "1", "after_id": "1"}, "after_id"),
+        ("requester", {"limit": 1}, "limit"),
+        ("apps", {"sort": "name"}, "sort"),
+        ("apps", {"created_gt": "2026-01-01"}, "created_gt"),
+        ("app_projects", {"scope": "ALL"}, "scope"),
+        ("app_projects", {"limit": 5_001}, "limit"),
+        ("app_projects", {"status": "ARCHIVE"}, "status"),
     ],
 )
 def test_refuses_what_a_list_does_not_take(name: str, params: dict[str, Any], named: str) -> None:
@@ -352,25 +392,283 @@ def test_rows_of_the_same_seed_are_the_same(name: str) -> None:
     assert len(table) == (1 if name == "requester" else 60)
 
 
-def test_a_list_that_needs_a_filter_refuses_to_answer_without() -> None:
-    tasks = Resource(
-        path="/api/v1/task-suites",
-        cap=100_000,
-        default_limit=50,
-        ids="texts",
-        dates=("created",),
-        exact=("pool_id", "task_id"),
-        one_of=("pool_id", "task_id"),
-        sort_by=("id", "created"),
+@pytest.mark.parametrize(
+    ("name", "filters"),
+    [
+        ("assignments", {"pool_id", "task_suite_id", "task_id"}),
+        ("tasks", {"pool_id"}),
+        ("task_suites", {"pool_id", "task_id"}),
+        ("attachments", {"pool_id", "assignment_id"}),
+    ],
+)
+def test_a_list_that_needs_a_filter_refuses_to_answer_without(name: str, filters: set[str]) -> None:
+    with Emulator() as emulator:
+        refused = get(emulator, RESOURCES[name].path, sort="id")
+        assert refusal(refused, 400, "VALIDATION_ERROR").keys() == filters
+        for needed in filters:
+            assert rows_of(emulator, name, **{needed: "17"}) == []
+
+
+# Lists within pools, operations and app projects
+
+
+@pytest.fixture(scope="module")
+def work() -> Iterator[Emulator]:
+    """Give an emulator with 300 rows of every list, which no test changes."""
+    with Emulator(rows={name: make_rows(name, 300, seed=3) for name in RESOURCES}) as emulator:
+        yield emulator
+
+
+def held(emulator: Emulator, name: str) -> list[dict[str, Any]]:
+    """Give what a list holds, as JSON has it, without what is not answered."""
+    unanswered = RESOURCES[name].unanswered
+    return [
+        {field: value for field, value in json.loads(row).items() if field not in unanswered}
+        for row in emulator.tables[name].raw_rows()
+    ]
+
+
+def test_assignments_are_found_by_pool_suite_task_user_and_statuses(work: Emulator) -> None:
+    everything = held(work, "assignments")
+    pool_id = POOL_IDS[3]
+    within = [row for row in everything if row["pool_id"] == pool_id]
+    assert rows_of(work, "assignments", pool_id=pool_id, limit=1000) == within
+    row = next(row for row in within if row.get("tasks") and row.get("task_suite_id"))
+    assert rows_of(work, "assignments", task_suite_id=row["task_suite_id"]) == [row]
+    for task in row["tasks"]:
+        assert rows_of(work, "assignments", task_id=task["id"]) == [row]
+    assert rows_of(work, "assignments", task_id=row["tasks"][0]["id"], pool_id=POOL_IDS[0]) == []
+    statuses = {"SKIPPED", "REJECTED"}
+    found = rows_of(work, "assignments", pool_id=pool_id, status=",".join(statuses))
+    assert {row["status"] for row in found} == statuses
+    assert found == [row for row in within if row["status"] in statuses]
+    found = rows_of(work, "assignments", pool_id=pool_id, user_id=USER_IDS[0])
+    assert found == [row for row in within if row.get("user_id") == USER_IDS[0]]
+    since = "2023-01-01T00:00:00"
+    for date in ("created", "submitted", "accepted", "rejected", "skipped", "expired"):
+        found = rows_of(work, "assignments", pool_id=pool_id, **{f"{date}_gte": since}, limit=1000)
+        assert found == [row for row in within if row.get(date, "") >= since]
+        assert found
+
+
+@pytest.mark.parametrize("name", ["tasks", "task_suites"])
+def test_overlaps_compare_as_numbers(name: str) -> None:
+    rows = [
+        {"id": f"a--{overlap}", "pool_id": "1", "overlap": overlap}
+        for overlap in (2, 9, 10, 11, 30_000, None)
+    ]
+    with Emulator(rows={name: rows}) as emulator:
+        for param, wanted, expected in (
+            ("overlap", 10, {10}),
+            ("overlap_gt", 9, {10, 11, 30_000}),
+            ("overlap_gte", 10, {10, 11, 30_000}),
+            ("overlap_lt", 10, {2, 9}),
+            ("overlap_lte", 10, {2, 9, 10}),
+        ):
+            found = rows_of(emulator, name, pool_id="1", **{param: wanted})
+            assert {row["overlap"] for row in found} == expected
+
+
+def test_attachments_are_found_by_what_their_details_say(work: Emulator) -> None:
+    everything = held(work, "attachments")
+    row = next(row for row in everything if row.get("name"))
+    details = row["details"]
+    assert rows_of(work, "attachments", assignment_id=details["assignment_id"]) == [row]
+    assert row in rows_of(work, "attachments", pool_id=details["pool_id"], limit=100)
+    found = rows_of(
+        work,
+        "attachments",
+        pool_id=details["pool_id"],
+        name=row["name"],
+        type="ASSIGNMENT_ATTACHMENT",
+        user_id=details["user_id"],
     )
-    assert read_query(tasks, [("task_id", "a--b")]).filters
-    with pytest.raises(ApiError) as refused:
-        read_query(tasks, [("sort", "id")])
-    assert json.loads(refused.value.body)["payload"].keys() == {"pool_id", "task_id"}
-    table = Table(tasks)
-    table.add(make_pool(row_id, "2026-01-01T00:00", pool_id="17") for row_id in ("b--9", "b--10"))
-    rows, _ = table.find(read_query(tasks, [("pool_id", "17"), ("sort", "id"), ("id_gt", "b--10")]))
-    assert [json.loads(row)["id"] for row in rows] == ["b--9"]
+    assert found == [row]
+
+
+def test_aggregated_solutions_are_read_by_task_within_an_operation(work: Emulator) -> None:
+    rows = [json.loads(row) for row in work.tables["aggregated_solutions"].raw_rows()]
+    for operation_id in AGGREGATION_IDS:
+        wanted = sorted(row["task_id"] for row in rows if row["operation_id"] == operation_id)
+        assert len(wanted) > 50
+        seen: list[str] = []
+        while len(seen) < len(wanted):
+            page = rows_of(
+                work, "aggregated_solutions", operation_id, limit=20, task_id_gt=(seen or ["0"])[-1]
+            )
+            assert all("operation_id" not in row for row in page)
+            seen += [row["task_id"] for row in page]
+        assert seen == wanted
+        backwards = rows_of(work, "aggregated_solutions", operation_id, sort="-task_id", limit=2)
+        assert [row["task_id"] for row in backwards] == wanted[:-3:-1]
+    path = path_of("aggregated_solutions", AGGREGATION_IDS[0])
+    for wrong in ({"id_gt": "a"}, {"sort": "id"}, {"created_gt": "2026-01-01"}):
+        assert refusal(get(work, path, **wrong), 400, "VALIDATION_ERROR").keys() == wrong.keys()
+    refusal(get(work, path_of("aggregated_solutions", "unknown")), 404, "DOES_NOT_EXIST")
+
+
+def test_the_same_task_may_be_aggregated_by_several_operations() -> None:
+    solution = {"task_id": "1--a", "pool_id": "1", "confidence": 1, "output_values": {}}
+    with Emulator(rows={"operations": make_rows("operations", 5)}) as emulator:
+        table = emulator.tables["aggregated_solutions"]
+        table.add({"operation_id": known, **solution} for known in AGGREGATION_IDS[:2])
+        table.change(f"{AGGREGATION_IDS[1]}/1--a", confidence=Decimal("0.50"))
+        bodies = [
+            get(emulator, path_of("aggregated_solutions", known)).text for known in AGGREGATION_IDS
+        ]
+        assert [body.count("task_id") for body in bodies] == [1, 1, 0]
+        assert '"confidence":1,' in bodies[0]
+        assert '"confidence":0.50,' in bodies[1]
+
+
+def test_a_log_is_a_bare_array_in_the_order_of_its_numbers() -> None:
+    log = [
+        {"type": "TASK_CREATE", "success": True, "input": {"n": n}, "output": {}} for n in range(12)
+    ]
+    logged, silent, _ = LOGGED_IDS
+    rows = [{"operation_id": logged, "number": n, **entry} for n, entry in enumerate(log)]
+    with Emulator(rows={"operations": make_rows("operations", 6)}) as emulator:
+        emulator.tables["operation_logs"].add(reversed(rows))
+        assert get(emulator, path_of("operation_logs", logged)).json() == log
+        assert get(emulator, path_of("operation_logs", silent)).json() == []
+        assert emulator.tables["operation_logs"].rows() == rows
+        refusal(get(emulator, path_of("operation_logs", "unknown")), 404, "DOES_NOT_EXIST")
+        refused = get(emulator, path_of("operation_logs", logged), limit=5)
+        assert refusal(refused, 400, "VALIDATION_ERROR").keys() == {"limit"}
+        emulator.archive_log(logged)
+        refusal(get(emulator, path_of("operation_logs", logged)), 404, "OPERATION_LOGS_ARCHIVED")
+
+
+def test_there_is_one_requester_and_a_row_for_each_toloker() -> None:
+    with Emulator(rows={"user_metadata": make_rows("user_metadata", 3)}) as emulator:
+        assert get(emulator, "/api/v1/requester").json()["balance"] == 121.3
+        emulator.tables["requester"].add([{"id": "me", "balance": Decimal("0.50")}])
+        assert get(emulator, "/api/v1/requester").text == '{"id":"me","balance":0.50}'
+        with pytest.raises(ValueError, match="only one"):
+            emulator.tables["requester"].add([{"id": "you"}])
+        for user_id in USER_IDS:
+            assert get(emulator, f"/api/v1/user-metadata/{user_id}").json()["id"] == user_id
+        for path in ("/api/v1/user-metadata", "/api/v1/user-metadata/nobody"):
+            refusal(get(emulator, path), 404, "DOES_NOT_EXIST")
+
+
+def test_assignments_have_the_dates_of_their_statuses(work: Emulator) -> None:
+    dates: dict[str, list[set[str]]] = {
+        "ACTIVE": [set()],
+        "SUBMITTED": [{"submitted"}],
+        "ACCEPTED": [{"submitted", "accepted"}, {"submitted", "accepted", "rejected"}],
+        "REJECTED": [{"submitted", "rejected"}],
+        "SKIPPED": [{"skipped"}],
+        "EXPIRED": [{"expired"}],
+    }
+    rows = held(work, "assignments")
+    assert {row["status"] for row in rows} == dates.keys()
+    for row in rows:
+        assert row.keys() & {*RESOURCES["assignments"].dates} - {"created"} in dates[row["status"]]
+        pool, _, own = row["id"].partition("--")
+        assert (int(pool, 16), len(pool), len(own)) == (int(row["pool_id"]), 10, 24)
+        made = datetime.fromtimestamp(int(own[:8], 16), timezone.utc)
+        assert made.isoformat()[:16] == row["created"][:16]
+
+
+def test_one_row_takes_no_parameters(work: Emulator) -> None:
+    refused = get(work, f"/api/v1/user-metadata/{USER_IDS[0]}", sort="id")
+    assert refusal(refused, 400, "VALIDATION_ERROR").keys() == {"sort"}
+    [app, *_] = held(work, "apps")
+    assert get(work, f"/api/app/v0/apps/{app['id']}", lang="RU").json() == app
+
+
+@pytest.mark.parametrize("name", ["apps", "app_projects", "app_items", "app_batches"])
+@pytest.mark.parametrize("cursor", ["after_id", "id_gt"])
+def test_the_apps_api_pages_its_content(work: Emulator, name: str, cursor: str) -> None:
+    parents = APP_PROJECT_IDS if RESOURCES[name].parent else ("",)
+    for parent in parents:
+        wanted = [row for row in held(work, name) if row.get("app_project_id", "") == parent]
+        seen: list[dict[str, Any]] = []
+        while len(seen) < len(wanted):
+            after = {cursor: seen[-1]["id"]} if seen else {}
+            seen += rows_of(work, name, parent, limit=33, **after)
+        assert seen == wanted
+        page = get(work, path_of(name, parent)).json()
+        assert page.keys() == {"content", "has_more"}
+        assert len(page["content"]) == min(100, len(wanted))
+
+
+def test_items_and_batches_are_filtered_by_dates_of_other_names(work: Emulator) -> None:
+    parent, since = APP_PROJECT_IDS[0], "2023-01-01T00:00:00"
+    items, batches = held(work, "app_items"), held(work, "app_batches")
+    found = rows_of(work, "app_items", parent, created_gt=since, finished_lt="2025-01-01")
+    assert found
+    assert found == [
+        row
+        for row in items
+        if row["app_project_id"] == parent
+        and row["created_at"] > since
+        and row.get("finished_at", "9") < "2025-01-01"
+    ]
+    found = rows_of(
+        work, "app_batches", parent, created_gt=since, name_gte="Batch <", name_lt="Batch I"
+    )
+    assert found
+    assert found == [
+        row
+        for row in batches
+        if row["app_project_id"] == parent
+        and row["created_at"] > since
+        and "Batch <" <= (row.get("name") or "") < "Batch I"
+    ]
+    path = path_of("app_items", parent)
+    refused = get(work, path, created_at_gt=since)
+    assert refusal(refused, 400, "VALIDATION_ERROR").keys() == {"created_at_gt"}
+
+
+def test_what_is_in_an_app_project_is_found_in_that_one_only(work: Emulator) -> None:
+    item = held(work, "app_items")[0]
+    for parent in APP_PROJECT_IDS:
+        answer = get(work, f"{path_of('app_items', parent)}/{item['id']}")
+        assert answer.status_code == (200 if parent == item["app_project_id"] else 404)
+    for name in ("app_items", "app_batches"):
+        refusal(get(work, path_of(name, "unknown")), 404, "DOES_NOT_EXIST")
+
+
+def test_a_pool_that_was_removed_is_gone_with_its_lists(emulator: Emulator) -> None:
+    assert rows_of(emulator, "assignments", pool_id="999999") == []
+    emulator.remove_pool("999999")
+    assert "999999" not in ids(get(emulator))
+    refusal(get(emulator, "/api/v1/pools/999999"), 404, "DOES_NOT_EXIST")
+    for name in ("assignments", "tasks", "task_suites", "attachments"):
+        refusal(get(emulator, path_of(name), pool_id="999999"), 404, "DOES_NOT_EXIST")
+        assert rows_of(emulator, name, pool_id="999998") == []
+    assert rows_of(emulator, "webhook_subscriptions", pool_id="999999") == []
+    assert ids(get(emulator, sort="id", id_lte="1000000")) == ["999998", "1000000"]
+
+
+def test_a_row_that_changes_its_pool_changes_the_list_that_it_is_in() -> None:
+    rows = [{"id": row_id, "pool_id": "1", "created": "2026-01-01T00:00"} for row_id in "abc"]
+    with Emulator(rows={"tasks": rows}) as emulator:
+        emulator.tables["tasks"].change("b", pool_id="2", visible_in=0.2)
+        assert [row["id"] for row in rows_of(emulator, "tasks", pool_id="1")] == ["a", "b", "c"]
+        time.sleep(0.2)
+        assert [row["id"] for row in rows_of(emulator, "tasks", pool_id="1")] == ["a", "c"]
+        assert [row["id"] for row in rows_of(emulator, "tasks", pool_id="2")] == ["b"]
+
+
+def test_a_page_of_a_pool_costs_no_more_among_many_pools() -> None:
+    table = Table(RESOURCES["assignments"])
+    for first in range(0, 100_000, 20_000):
+        table.add(
+            b'{"id":"%06d","pool_id":"%d","created":"2026-01-01T00:00:00"}' % (number, number % 200)
+            for number in range(first, first + 20_000)
+        )
+    query = read_query(table.resource, [("pool_id", "17"), ("sort", "id"), ("limit", "500")])
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        rows, more = table.find(query)
+        assert (len(rows), more) == (500, False)
+        return time.perf_counter() - started
+
+    assert min(seconds() for _ in range(5)) < 0.02  # to look at all takes five times as long
 
 
 # Who may ask
@@ -678,6 +976,162 @@ def test_pools_are_created_within_the_span_asked_for() -> None:
     assert CREATED_FROM < CREATED_TO < datetime.now(timezone.utc) - timedelta(days=4)
 
 
+# Made-up worlds and lives
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+World = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """Give a world of 40 pools and 3,000 assignments."""
+    return make_world(pools=40, assignments=3000, now=NOW)
+
+
+def test_a_world_is_the_same_for_the_same_arguments_only(world: World) -> None:
+    assert make_world(pools=40, assignments=3000, now=NOW) == world
+    assert make_world(pools=40, assignments=3000, seed=1, now=NOW) != world
+    assert make_world(pools=0, assignments=0, now=NOW)["pools"] == []
+
+
+def test_a_world_has_rows_of_every_list_as_many_as_asked_for(world: World) -> None:
+    assert world.keys() == RESOURCES.keys()
+    assert all(world.values())
+    assert (len(world["pools"]), len(world["assignments"])) == (40, 3000)
+    with Emulator(rows=world) as emulator:
+        found = [
+            row
+            for pool in world["pools"]
+            for row in rows_of(emulator, "assignments", pool_id=pool["id"], limit=1000)
+        ]
+    assert len(found) == 3000
+
+
+def test_a_world_is_joined_by_ids(world: World) -> None:
+    known = {name: {row.get("id") for row in rows} for name, rows in world.items()}
+    users = known["user_metadata"]
+    for name, field, parents in (
+        ("pools", "project_id", "projects"),
+        ("trainings", "project_id", "projects"),
+        ("tasks", "pool_id", "pools"),
+        ("task_suites", "pool_id", "pools"),
+        ("assignments", "pool_id", "pools"),
+        ("assignments", "task_suite_id", "task_suites"),
+        ("assignments", "user_id", "user_metadata"),
+        ("user_bonuses", "assignment_id", "assignments"),
+        ("user_bonuses", "user_id", "user_metadata"),
+        ("user_skills", "skill_id", "skills"),
+        ("user_skills", "user_id", "user_metadata"),
+        ("user_restrictions", "user_id", "user_metadata"),
+        ("webhook_subscriptions", "pool_id", "pools"),
+        ("aggregated_solutions", "operation_id", "operations"),
+        ("aggregated_solutions", "task_id", "tasks"),
+        ("operation_logs", "operation_id", "operations"),
+        ("app_projects", "app_id", "apps"),
+        ("app_batches", "app_project_id", "app_projects"),
+        ("app_items", "app_project_id", "app_projects"),
+        ("app_items", "batch_id", "app_batches"),
+    ):
+        assert {row[field] for row in world[name]} <= known[parents], (name, field)
+    pools = {pool["id"]: pool for pool in world["pools"]}
+    suites = {suite["id"]: suite for suite in world["task_suites"]}
+    for row in world["assignments"]:
+        assert row["reward"] == pools[row["pool_id"]]["reward_per_assignment"]
+        assert row["tasks"] == suites[row["task_suite_id"]]["tasks"]
+        assert suites[row["task_suite_id"]]["pool_id"] == row["pool_id"]
+        assert {task["id"] for task in row["tasks"]} <= known["tasks"]
+    bonuses = {row["id"]: row["assignment_id"] for row in world["user_bonuses"]}
+    given = {bonus: row["id"] for row in world["assignments"] for bonus in row.get("bonus_ids", ())}
+    assert bonuses == given
+    for row in world["attachments"]:
+        assert row["details"]["assignment_id"] in known["assignments"]
+    for row in world["message_threads"]:
+        assert {row["meta"]["pool_id"]} <= known["pools"]
+        assert {other["id"] for other in row["interlocutors"]} & users
+
+
+def test_dates_of_a_world_are_in_order_and_none_is_to_come(world: World) -> None:
+    written = {name: json.dumps(rows, default=str) for name, rows in world.items()}
+    for name, text in written.items():
+        printed = re.findall(r'"([a-z_]+)": "([0-9-]{10}T[0-9:.]+)"', text)
+        late = {field for field, date in printed if date >= print_exactly(NOW)}
+        assert late <= {"will_expire"}, name
+    created = sorted(row["created"] for row in world["assignments"])
+    assert created[0] > print_exactly(NOW - timedelta(days=61))
+    pools = {pool["id"]: pool for pool in world["pools"]}
+    for row in world["assignments"]:
+        pool = pools[row["pool_id"]]
+        assert pool["created"] < pool["last_started"] < row["created"]
+        ends = [row[end] for end in ("submitted", "skipped", "expired") if end in row]
+        assert all(row["created"] < end < pool.get("last_stopped", "9") for end in ends)
+        assert row.get("submitted", "") <= min(row.get("accepted", "9"), row.get("rejected", "9"))
+
+
+def test_a_world_has_pools_that_are_stuck_and_assignments_of_all_statuses(world: World) -> None:
+    last = {row["pool_id"]: "" for row in world["assignments"]}
+    for row in world["assignments"]:
+        last[row["pool_id"]] = max(last[row["pool_id"]], row.get("submitted", ""))
+    opened = {pool["id"] for pool in world["pools"] if pool["status"] == "OPEN"}
+    days_ago = print_exactly(NOW - timedelta(days=2.9))
+    stuck = {pool_id for pool_id in opened if last[pool_id] < days_ago}
+    assert 3 < len(stuck) < len(opened) - 10
+    assert {pool["status"] for pool in world["pools"]} == {"OPEN", "CLOSED", "ARCHIVED"}
+    counts = Counter(row["status"] for row in world["assignments"])
+    assert counts.keys() == {*RESOURCES["assignments"].values["status"]}
+    assert counts["ACCEPTED"] > 1500
+
+
+def live(row: dict[str, Any], step: Callable[..., dict[str, Any]], seed: int) -> list[str]:
+    """Give the statuses that a row goes through, and see that its dates rise."""
+    dice, statuses = Dice(seed), [row["status"]]
+    for minute in range(1, 10):
+        at = NOW + timedelta(minutes=minute)
+        change = step(row, at, dice)
+        dates = {value for value in change.values() if str(value).startswith("2026-")}
+        assert dates <= {print_exactly(at)}
+        row = {**row, **change}
+        if change:
+            statuses.append(row["status"])
+    return statuses
+
+
+def test_an_assignment_lives_as_the_reference_says() -> None:
+    lived = set()
+    for seed in range(200):
+        row = lives.begin("17", NOW, Dice(seed), reward=Decimal("0.70"))
+        assert (row["pool_id"], row["status"], row["reward"]) == ("17", "ACTIVE", Decimal("0.70"))
+        assert row["created"] == print_exactly(NOW)
+        lived.add(tuple(live(row, lives.next_step, seed)))
+    assert lived - {("ACTIVE", "SUBMITTED", "REJECTED")} == {
+        ("ACTIVE", "SKIPPED"),
+        ("ACTIVE", "EXPIRED"),
+        ("ACTIVE", "SUBMITTED", "ACCEPTED"),
+        ("ACTIVE", "SUBMITTED", "REJECTED", "ACCEPTED"),
+    }
+
+
+def test_operations_items_threads_and_skills_live_too() -> None:
+    ends = set()
+    for seed in range(50):
+        operation = {"status": "PENDING", "progress": 0}
+        statuses = live(operation, lives.next_operation_step, seed)
+        assert statuses[:2] == ["PENDING", "RUNNING"]
+        item = {"status": "NEW"}
+        assert live(item, lives.next_item_step, seed)[:2] == ["NEW", "PROCESSING"]
+        ends |= {statuses[-1], live(item, lives.next_item_step, seed)[-1]}
+    assert ends == {"SUCCESS", "FAIL", "COMPLETED", "ERROR"}
+    rows = {name: make_rows(name, 5) for name in ("message_threads", "user_skills")}
+    with Emulator(rows=rows) as emulator:
+        for name, step in (
+            ("message_threads", lives.answer_thread),
+            ("user_skills", lives.modify_skill),
+        ):
+            table = emulator.tables[name]
+            row = table.rows()[0]
+            table.change(row["id"], **step(row, NOW, Dice(1)))
+            assert print_exactly(NOW) in json.dumps(rows_of(emulator, name)[0])
+
+
 # As a process
 
 
@@ -745,6 +1199,39 @@ def test_a_process_is_driven_over_http() -> None:
             assert stats == {"requests": len(logged), "most_in_flight": 1}
             session.delete(f"{own}/requests")
             assert session.get(f"{own}/stats").json()["requests"] == 0
+
+
+def test_a_process_starts_with_a_world_and_reaches_rows_within_parents() -> None:
+    with (
+        running("--world", "10", "200", "--key", "a-key") as (_, url),
+        requests.Session() as session,
+    ):
+        own = url + "/_emulator"
+        session.headers["Authorization"] = "ApiKey a-key"
+        pool = session.get(f"{own}/pools").json()[0]
+        path = f"{url}/api/v1/assignments?pool_id={pool['id']}"
+        assert session.get(path).json()["items"]
+        assert session.delete(f"{own}/pools/{pool['id']}").status_code == 204
+        assert session.get(path).status_code == 404
+        assert session.delete(f"{own}/pools/{pool['id']}").status_code == 400
+
+        solution = session.get(f"{own}/aggregated_solutions").json()[0]
+        operation_id, task_id = solution["operation_id"], solution["task_id"]
+        path = f"{own}/aggregated_solutions/{operation_id}/{task_id}"
+        assert session.patch(path, json={"confidence": 0.125}).status_code == 204
+        answer = session.get(
+            f"{url}/api/v1/aggregated-solutions/{operation_id}?task_id_lte={task_id}"
+        )
+        assert '"confidence":0.125' in answer.text
+        another = {**solution, "task_id": "another"}
+        assert session.post(f"{own}/aggregated_solutions", json=[another]).status_code == 201
+        assert session.post(f"{own}/aggregated_solutions", json=[another]).status_code == 400
+
+        logged = session.get(f"{own}/operation_logs").json()[0]["operation_id"]
+        path = f"{url}/api/v1/operations/{logged}/log"
+        assert session.get(path).json()[0]["success"] is True
+        assert session.delete(f"{own}/operation_logs/{logged}").status_code == 204
+        assert session.get(path).json()["code"] == "OPERATION_LOGS_ARCHIVED"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_toloka.streams import STREAMS
-from tests.emulator import Emulator, make_pools, make_rows
+from tests.emulator import POOL_IDS, Emulator, make_pools, make_rows
+from tests.emulator.resources import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,17 +24,28 @@ REPOSITORY = Path(__file__).parents[1]
 PYTHON = os.environ.get(
     "TOLOKA_KIT_PYTHON", str(REPOSITORY / ".venv-toloka-kit" / "bin" / "python")
 )
+# Its methods, where they are not named as the lists are.
+METHODS = {
+    "operation_logs": "get_operation_log",
+    "requester": "get_requester",
+    "user_metadata": "get_user",
+}
+# It reads webhook subscriptions by date, and would lose those that share one between two pages.
+BATCH_SIZE = {"webhook_subscriptions": 100}
 BATCH_SIZES = (7, 50, 299, 300, None)
 DATE = re.compile(r"[0-9-]{10}T[0-9]{2}:[0-9]{2}[0-9:.]*Z?")
 # What toloka-kit fills in by itself, or writes in another way than it read it.
 NOT_COMPARED = {"pools": {"defaults", "quality_control"}, "projects": {"task_spec"}}
+# What it has in place of nothing.
+FILLED_IN: dict[str, dict[str, Any]] = {"task_suites": {"tasks": []}}
+# Fields that hold objects of which it reads these fields only, and drops the rest.
+READ_WITHIN = {"assignments": {"solutions": {"output_values"}}}
 
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
     """Give an emulator with 320 pools, more than fit on one page, and 60 rows of other lists."""
-    others = {stream.name for stream in STREAMS} - {"pools"}
-    rows = {name: make_rows(name, 60, seed=7) for name in others}
+    rows = {name: make_rows(name, 60, seed=7) for name in RESOURCES.keys() - {"pools"}}
     with Emulator(make_pools(320, seed=7), rows=rows) as emulator:
         yield emulator
 
@@ -57,9 +68,11 @@ def read(emulator: Emulator, *searches: Mapping[str, object], key: str | None = 
     )
     assert done.returncode == 0, done.stderr
     found: list[Rows] = json.loads(done.stdout)
+    lists = {method: name for name, method in METHODS.items()}
+    methods = [str(search["method"]) for search in searches]
     return [
-        plain_rows(str(search["method"]).partition("_")[2], rows)
-        for search, rows in zip(searches, found, strict=True)
+        plain_rows(lists.get(method, method.partition("_")[2]), rows)
+        for method, rows in zip(methods, found, strict=True)
     ]
 
 
@@ -68,12 +81,37 @@ def held(emulator: Emulator, name: str = "pools") -> Rows:
     return plain_rows(name, emulator.tables[name].rows())
 
 
+def groups(emulator: Emulator, name: str) -> Iterator[tuple[dict[str, str], Rows]]:
+    """Give what to ask for to read a list whole, each with the rows that it should give."""
+    resource = RESOURCES[name]
+    rows = emulator.tables[name].rows()
+    if name == "user_metadata":
+        yield from (({"user_id": row["id"]}, plain_rows(name, [row])) for row in rows)
+    elif resource.parent:
+        field = resource.parent_field
+        for parent in sorted({row[field] for row in rows}):
+            yield {field: parent}, plain_rows(name, [row for row in rows if row[field] == parent])
+    elif "pool_id" in resource.one_of:
+        for pool_id in POOL_IDS:
+            within = [row for row in rows if row.get("details", row)["pool_id"] == pool_id]
+            yield {"pool_id": pool_id}, plain_rows(name, within)
+    else:
+        yield {}, plain_rows(name, rows)
+
+
 def plain_rows(name: str, rows: Rows) -> Rows:
     """Give rows in the form in which they are compared, without what is not."""
-    return [
-        {field: plain(row[field]) for field in plain(row).keys() - NOT_COMPARED.get(name, set())}
-        for row in rows
-    ]
+    left_out = {*NOT_COMPARED.get(name, ()), *RESOURCES[name].unanswered}
+    compared = []
+    for row in map(plain, rows):
+        for field, read_fields in READ_WITHIN.get(name, {}).items():
+            row[field] = [
+                {inner: value[inner] for inner in value.keys() & read_fields}
+                for value in row.get(field, ())
+            ]
+        kept = {field: row[field] for field in row.keys() - left_out}
+        compared.append({**FILLED_IN.get(name, {}), **kept})
+    return compared
 
 
 def plain(value: Any) -> Any:
@@ -96,16 +134,22 @@ def test_reads_every_pool_whole_at_any_batch_size(emulator: Emulator) -> None:
 
 
 def test_reads_every_row_of_every_list(emulator: Emulator) -> None:
-    # It reads webhook subscriptions by date, and would lose those that share one between two pages.
-    sizes = {stream.name: 7 for stream in STREAMS} | {"webhook_subscriptions": 100}
-    searches = [{"method": f"get_{name}", "batch_size": size} for name, size in sizes.items()]
-    for name, found in zip(sizes, read(emulator, *searches), strict=True):
-        in_order = (
-            sorted(found, key=lambda row: str(row["id"]))
-            if name == "webhook_subscriptions"
-            else found
-        )
-        assert in_order == held(emulator, name), name
+    asked = [(name, *group) for name in RESOURCES for group in groups(emulator, name)]
+    searches = [
+        {
+            "method": METHODS.get(name, f"get_{name}"),
+            **search,
+            **({} if name in METHODS else {"batch_size": BATCH_SIZE.get(name, 7)}),
+        }
+        for name, search, _ in asked
+    ]
+    for (name, search, wanted), found in zip(asked, read(emulator, *searches), strict=True):
+        by_date = name == "webhook_subscriptions"
+        in_order = sorted(found, key=lambda row: str(row["id"])) if by_date else found
+        assert in_order == wanted, (name, search)
+    for name in RESOURCES:
+        rows = sum(len(wanted) for listed, _, wanted in asked if listed == name)
+        assert rows == len(emulator.tables[name]) > 0, name
 
 
 def test_reads_with_an_oauth_token(emulator: Emulator) -> None:
@@ -147,6 +191,22 @@ def test_filters_by_several_values_as_the_emulator_does(emulator: Emulator) -> N
     assert without
     assert within == [row for row in threads if {*row.get("folders", ())} & {*folders}]
     assert without == [row for row in threads if {*row.get("folders", folders)}.isdisjoint(folders)]
+
+
+def test_filters_what_is_in_pools_as_the_emulator_does(emulator: Emulator) -> None:
+    assignments, tasks = held(emulator, "assignments"), held(emulator, "tasks")
+    pool_id, statuses = POOL_IDS[0], ["ACTIVE", "REJECTED"]
+    by_status, by_overlap = read(
+        emulator,
+        {"method": "get_assignments", "pool_id": pool_id, "status": statuses},
+        {"method": "get_tasks", "pool_id": pool_id, "overlap_gte": 9, "overlap_lt": 30},
+    )
+    assert by_status
+    assert by_overlap
+    within = [row for row in assignments if row["pool_id"] == pool_id]
+    assert by_status == [row for row in within if row["status"] in statuses]
+    within = [row for row in tasks if row["pool_id"] == pool_id]
+    assert by_overlap == [row for row in within if 9 <= row.get("overlap", 0) < 30]
 
 
 def test_sorts_as_the_emulator_does(emulator: Emulator) -> None:

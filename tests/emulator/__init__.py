@@ -6,11 +6,15 @@ It is held to Toloka's API reference, not to the tap. In a test:
         emulator.faults.add(Fault(status=503, times=2))
         ...  # ask emulator.url with emulator.key
 
+`make_rows` makes rows of one list, of every form there is; `make_world` rows of all lists that
+belong together; `lives` tells what becomes of them.
+
 As a process: `python -m tests.emulator --help`; from outside it is driven as `control` tells.
 """
 
 from __future__ import annotations
 
+from tests.emulator import lives
 from tests.emulator.data import make_pool, make_pools
 from tests.emulator.emulator import Emulator
 from tests.emulator.faults import Fault
@@ -22,6 +26,7 @@ from tests.emulator.parts import (
     USER_IDS,
 )
 from tests.emulator.rows import make_rows
+from tests.emulator.world import make_world
 
 __all__ = [
     "AGGREGATION_IDS",
@@ -31,7 +36,9 @@ __all__ = [
     "USER_IDS",
     "Emulator",
     "Fault",
+    "lives",
     "make_pool",
     "make_pools",
     "make_rows",
+    "make_world",
 ]

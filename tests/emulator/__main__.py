@@ -10,9 +10,10 @@ import threading
 from datetime import datetime, timezone
 
 from tests.emulator.api import KEY, OAUTH_TOKEN
-from tests.emulator.data import CREATED_FROM, CREATED_TO, make_pools
+from tests.emulator.data import CREATED_FROM, CREATED_TO, Json, make_pools
 from tests.emulator.emulator import Emulator
 from tests.emulator.rows import MAKERS, make_rows
+from tests.emulator.world import make_world
 
 
 def _arguments() -> argparse.Namespace:
@@ -21,6 +22,13 @@ def _arguments() -> argparse.Namespace:
     add("--port", type=int, default=0, help="where to listen; 0, the default: on any free port")
     add("--pools", type=int, default=0, help="how many pools there are")
     add("--rows", type=int, default=0, help="how many rows each other list has")
+    add(
+        "--world",
+        type=int,
+        nargs=2,
+        metavar=("POOLS", "ASSIGNMENTS"),
+        help="so many of these, and rows of all other lists that belong to them, up to now",
+    )
     add("--seed", type=int, default=0, help="rows of the same seed are the same")
     add("--plain", action="store_true", help="small pools rather than rich ones")
     add("--created-from", type=_utc, default=CREATED_FROM, help="earliest `created`, UTC")
@@ -37,11 +45,18 @@ def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
 
 
+def _world(arguments: argparse.Namespace) -> dict[str, list[Json]]:
+    pools, assignments = arguments.world
+    now = datetime.now(timezone.utc)
+    return make_world(pools=pools, assignments=assignments, seed=arguments.seed, now=now)
+
+
 def main() -> None:
     """Serve until a signal comes."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())
     arguments = _arguments()
+    rows = {name: make_rows(name, arguments.rows, seed=arguments.seed) for name in MAKERS}
     emulator = Emulator(
         make_pools(
             arguments.pools,
@@ -50,7 +65,7 @@ def main() -> None:
             created_from=arguments.created_from,
             created_to=arguments.created_to,
         ),
-        rows={name: make_rows(name, arguments.rows, seed=arguments.seed) for name in MAKERS},
+        rows=_world(arguments) if arguments.world else rows,
         port=arguments.port,
         keys=arguments.key or (KEY,),
         oauth_tokens=arguments.oauth_token or (OAUTH_TOKEN,),
@@ -60,7 +75,7 @@ def main() -> None:
     )
     gc.freeze()  # or the collector would stop a full server for tens of milliseconds now and then
     with emulator:
-        sys.stdout.write(f"Emulator of Toloka at {emulator.url} with {arguments.pools} pools\n")
+        sys.stdout.write(f"Emulator of Toloka at {emulator.url} with {len(emulator.pools)} pools\n")
         sys.stdout.flush()
         threading.Event().wait()
 

@@ -116,7 +116,6 @@ def _app_batch(born: Born, dice: Dice) -> Json:
         "app_project_id": dice.pick(APP_PROJECT_IDS),
         "status": status,
         "name": f"Batch {dice.pick(NAMES)} {born.place}",
-        # The schema says item_count, its examples and toloka-kit say items_count.
         "items_count": sum(counts.values()),
         "item_price": dice.pick(PRICES),
         "cost": dice.pick(PRICES),
@@ -137,6 +136,8 @@ def _app_batch(born: Born, dice: Dice) -> Json:
         "current_time": later[3],
         "priority_order": dice.pick(("ONE", "TWO", "THREE", "FOUR", "FIVE")),
     }
+    if dice.chance(0.5):  # the openapi's schema has this one, its examples and toloka-kit the other
+        row["item_count"] = row["items_count"]
     if status in {"QUEUED", "PROCESSING"}:
         row |= {"etd": later[1], "eta": later[2], "app_project_eta": later[3]}
     if status not in {"NEW", "QUEUED", "LOADING"}:

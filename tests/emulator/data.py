@@ -223,6 +223,12 @@ def print_date(moment: datetime, dice: Dice) -> str:
     return moment.isoformat(timespec="milliseconds")[: dice.pick(DATE_LENGTHS)]
 
 
+def print_exactly(moment: datetime) -> str:
+    """Print a date to the millisecond, without zeros at the end of the fraction."""
+    text = moment.isoformat(timespec="milliseconds")[: len("2026-01-02T03:04:05.678")]
+    return text.rstrip("0").removesuffix(".")
+
+
 def make_life(created: datetime, dice: Dice) -> Json:
     """Make up what became of a pool: its status, and the dates and the reason that go with it."""
     if dice.chance(0.15):

@@ -170,6 +170,7 @@ RESOURCES = {
     ),
     "message_threads": Resource(
         path="/api/v1/message-threads",
+        single=False,
         cap=300,
         ids="texts",
         dates=("created",),

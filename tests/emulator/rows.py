@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.emulator import apps, work
 from tests.emulator.data import (
     COMMENTS,
+    CREATED_FROM,
     INSTRUCTIONS,
     NAMES,
     OWNER,
@@ -54,7 +55,13 @@ FOLDERS: tuple[list[str], ...] = (
     [],
 )
 # What toloka-kit 1.2.3 cannot do without.
-VITAL = ("assignments_issuing_type", "assignments_issuing_view_config")
+VITAL = (
+    "assignments_issuing_type",
+    "assignments_issuing_view_config",
+    "attachment_type",
+    "overlap",
+    "infinite_overlap",
+)
 SETTINGS = (
     "showTimer",
     "showTitle",
@@ -88,8 +95,9 @@ def make_rows(name: str, count: int, *, seed: int = 0) -> Iterator[Json]:
         return
     dice = Dice(f"{name} {seed}")
     make, kept = MAKERS[name], _kept(RESOURCES[name])
-    if RESOURCES[name].answers == "one":
-        count = min(count, 1)
+    if RESOURCES[name].answers == "one":  # and that one whole
+        yield from (make(Born(0, str(number), CREATED_FROM, ""), dice) for _ in range(count)[:1])
+        return
     for place, (at, printed) in enumerate(make_dates(count, dice)):
         number += dice.randrange(1, 16)
         row = make(Born(place, str(number), at, printed), dice)

@@ -98,7 +98,7 @@ class Table:
         self._written: dict[str, Row] = {}
         self._listed: dict[str, Row] = {}
         self._all = _Shelf()  # the keys of _listed
-        self._shelves: defaultdict[str | None, _Shelf] = defaultdict(_Shelf)  # the same, apart
+        self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)  # the same, apart
         self._late: list[tuple[float, int, Row]] = []  # a heap: visible at, version, row
 
     def __len__(self) -> int:
@@ -140,7 +140,9 @@ class Table:
             del self._written[row.key]
             if row.key in self._listed:
                 self._all.remove(row.key)
-                self._shelves[self._listed.pop(row.key).shelf].remove(row.key)
+                listed = self._listed.pop(row.key)
+                if listed.shelf is not None:
+                    self._shelves[listed.shelf].remove(row.key)
 
     def raw_rows(self) -> list[bytes]:
         """Give the JSON of every row written, visible yet or not, in order of id.
@@ -284,13 +286,16 @@ class Table:
                 self._list({row.key: row})
 
     def _list(self, rows: dict[str, Row]) -> None:
-        self._all.add(rows.keys() - self._listed.keys())
-        apart: defaultdict[str | None, list[str]] = defaultdict(list)
+        self._all.add([key for key in rows if key not in self._listed])
+        apart: defaultdict[str, list[str]] = defaultdict(list)
         for key, row in rows.items():
             old = self._listed.get(key)
-            if old is not None and old.shelf != row.shelf:
-                self._shelves[old.shelf].remove(key)
-            if row.shelf is not None and (old is None or old.shelf != row.shelf):
+            before = None if old is None else old.shelf
+            if before == row.shelf:
+                continue
+            if before is not None:
+                self._shelves[before].remove(key)
+            if row.shelf is not None:
                 apart[row.shelf].append(key)
         for shelf, keys in apart.items():
             self._shelves[shelf].add(keys)

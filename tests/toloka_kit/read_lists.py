@@ -3,8 +3,9 @@
     read_lists.py URL KEY SEARCHES
 
 SEARCHES is a JSON array of objects, each with `method` (as `get_pools`, which pages by itself, or
-`find_pools`, which reads one page) and arguments for it. Printed is a JSON array that holds for
-each search an array of rows, each as toloka-kit would send it.
+`find_pools`, which reads one page, or `get_requester`, which reads one row) and arguments for it.
+Printed is a JSON array that holds for each search an array of rows, each as toloka-kit would send
+it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import sys
 from typing import Any
 
 from toloka.client import TolokaClient
+from toloka.client.primitives.base import BaseTolokaObject
 
 
 def search(client: TolokaClient, method: str, **arguments: object) -> list[dict[str, Any]]:
     """Do one search."""
     found = getattr(client, method)(**arguments)
+    if isinstance(found, BaseTolokaObject) and method.startswith("get_"):
+        found = [found]
     return [row.unstructure() for row in (found if method.startswith("get_") else found.items)]
 
 
