@@ -92,6 +92,7 @@ class TolokaStream(RESTStream[str | None]):
     """Rows of lists of Toloka, read by the id cursor. A stream is a handful of facts."""
 
     name: str
+    path: str
     page_cap: t.ClassVar[int] = 1
     """Most rows that Toloka gives in one answer, if asked with a limit."""
     page_size: t.ClassVar[int] = 1_000

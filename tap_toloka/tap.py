@@ -110,8 +110,8 @@ _SETTINGS = th.PropertiesList(
         ),
         title="Batch size",
         description=(
-            "Most rows in one request. Where it is absent, or more than Toloka gives of a list at "
-            "once, that is the most, e.g. 300 pools."
+            "Most rows in one request. Where it is absent, that is 1,000, or what Toloka gives of a "
+            "list at once if that is less, as 300 pools."
         ),
     ),
     th.Property(
@@ -120,8 +120,8 @@ _SETTINGS = th.PropertiesList(
         default=0,
         title="Lookback days",
         description=(
-            "Incremental runs also read again what was created in so many days before the "
-            "bookmark, for its fresh status."
+            "Incremental runs also read again what is as young as so many days before the "
+            "bookmark, for what changed without a date that tells."
         ),
     ),
     th.Property(

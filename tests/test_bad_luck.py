@@ -15,7 +15,7 @@ import pytest
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
 from tap_toloka.parallel import Pace
-from tap_toloka.streams import Pools
+from tap_toloka.streams.pools import Pools
 from tap_toloka.tap import TapToloka
 from tests.emulator import Emulator, Fault, make_pool
 from tests.runner import bare_response, config_for, run_inside, run_process

@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
 from tests.conftest import REPOSITORY
+from tap_toloka.streams import STREAMS
 from tests.emulator import Emulator, Fault, make_pool, make_pools
 from tests.emulator.dates import IN_ROW, instant
 from tests.runner import run_process
@@ -79,6 +80,11 @@ def test_meltano_yml_is_what_meltano_wants_and_has_nothing_deprecated(meltano_ym
 def test_each_plugin_is_defined_in_full_so_that_hub_is_not_asked(meltano_yml: Json) -> None:
     for plugin in chain(*meltano_yml["plugins"].values()):
         assert {"namespace", "pip_url", "executable", "label", "settings"} <= plugin.keys()
+
+
+def test_meltano_selects_what_the_tap_would_by_itself(extractor: Json) -> None:
+    usual = [f"{stream.name}.*" for stream in STREAMS if stream.selected_by_default]
+    assert extractor["select"] == usual
 
 
 def test_meltano_offers_the_settings_that_the_tap_has(extractor: Json, about: Json) -> None:

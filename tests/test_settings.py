@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_toloka.streams import STREAMS, Pools
+from tap_toloka.streams import STREAMS
+from tap_toloka.streams.pools import Pools
 from tap_toloka.tap import TapToloka
 from tests.emulator import Emulator, make_pools
 from tests.runner import catalog_of, config_for, run_inside, run_process

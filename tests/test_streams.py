@@ -87,6 +87,13 @@ def keys_of(stream: type[TolokaStream], run: Run) -> set[tuple[str, ...]]:
     return {key_of(stream, record) for record in run.records}
 
 
+def entry_of(stream: type[TolokaStream], catalog: dict[str, Any]) -> dict[str, Any]:
+    """Return what a catalog says of a stream."""
+    (entry,) = [entry for entry in catalog["streams"] if entry["stream"] == stream.name]
+    assert isinstance(entry, dict)
+    return entry
+
+
 def without(record: dict[str, Any], *names: str) -> dict[str, Any]:
     """Return a record without some fields."""
     return {name: value for name, value in record.items() if name not in names}
@@ -172,7 +179,7 @@ def test_only_the_key_is_required_and_not_null(stream: type[TolokaStream]) -> No
         for inner in [*schema.get("properties", {}).values(), *filter(None, [schema.get("items")])]:
             look_into(inner)
 
-    (entry,) = [e for e in catalog_of()["streams"] if e["stream"] == stream.name]
+    entry = entry_of(stream, catalog_of())
     assert entry["schema"]["required"] == list(stream.primary_keys)
     for key in stream.primary_keys:
         assert entry["schema"]["properties"].pop(key)["type"] in {"string", "integer"}
@@ -270,6 +277,39 @@ def test_a_replication_that_cannot_be_is_refused(
         run_inside(config_for(emulator), catalog=catalog_of(stream=stream.name, **changes))
 
 
+@incremental
+def test_a_catalog_without_replication_means_that_of_the_stream(
+    stream: type[TolokaStream],
+) -> None:
+    changes = {"replication_key": None, "replication_method": None}
+    with emulator_of(stream, 5, seed=1) as emulator:
+        catalog = catalog_of(stream=stream.name, **changes)
+        run = run_inside(config_for(emulator), catalog=catalog)
+    assert run.state is not None
+    assert run.state["bookmarks"][stream.name]["replication_key"] == stream.replication_key
+
+
+@every_stream
+def test_a_catalog_without_key_properties_is_refused(stream: type[TolokaStream]) -> None:
+    catalog = catalog_of(stream=stream.name, key_properties=[])
+    with Emulator() as emulator, pytest.raises(ConfigurationError, match="key_properties"):
+        run_inside(config_for(emulator), catalog=catalog)
+
+
+@every_stream
+def test_a_catalog_without_a_key_is_refused(stream: type[TolokaStream]) -> None:
+    for key in {*stream.primary_keys, *filter(None, [stream.replication_key])}:
+        gone, deselected = (catalog_of(*path, stream=stream.name) for path in ([], [key]))
+        del entry_of(stream, gone)["schema"]["properties"][key]
+        for item in entry_of(stream, deselected)["metadata"]:
+            if item["breadcrumb"] == ["properties", key]:
+                item["metadata"]["inclusion"] = "available"
+        with Emulator() as emulator:
+            for catalog in (gone, deselected):
+                with pytest.raises(ConfigurationError, match=f"leaves out '{key}'"):
+                    run_inside(config_for(emulator), catalog=catalog)
+
+
 @in_pages
 def test_every_filter_reaches_toloka(stream: type[TolokaStream]) -> None:
     setting = all_filters(stream.filters)
@@ -343,6 +383,5 @@ def test_rows_that_are_looked_into_print_the_same(stream: type[TolokaStream]) ->
 def test_only_streams_of_one_request_a_page_are_selected_by_default(
     stream: type[TolokaStream],
 ) -> None:
-    (entry,) = [e for e in json.loads(discovered())["streams"] if e["stream"] == stream.name]
-    root = entry["metadata"][-1]["metadata"]
+    root = entry_of(stream, json.loads(discovered()))["metadata"][-1]["metadata"]
     assert root["selected-by-default"] == (stream.lists_of is None)
