@@ -651,6 +651,8 @@ def test_a_row_that_changes_its_pool_changes_the_list_that_it_is_in() -> None:
         time.sleep(0.2)
         assert [row["id"] for row in rows_of(emulator, "tasks", pool_id="1")] == ["a", "c"]
         assert [row["id"] for row in rows_of(emulator, "tasks", pool_id="2")] == ["b"]
+        emulator.tables["tasks"].change("b", pool_id="1")
+        assert [row["id"] for row in rows_of(emulator, "tasks", pool_id="1")] == ["a", "b", "c"]
 
 
 def test_a_page_of_a_pool_costs_no_more_among_many_pools() -> None:
