@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from tap_toloka.streams import STREAMS
 from tests.emulator import (
     AGGREGATION_IDS,
     LOGGED_IDS,
@@ -32,6 +33,16 @@ def emulator_with(stream: type[TolokaStream], rows: Iterable[Row], **settings: A
     """Make an emulator with these rows of one stream, and what such rows belong to."""
     rows = list(rows)
     return Emulator(rows={stream.name: rows, **_owners(stream, rows)}, **settings)
+
+
+def whole_account(count: int, seed: int) -> dict[str, list[Row]]:
+    """Make so many rows of each list, and what they belong to."""
+    rows = {stream.name: list(make_rows(stream.name, count, seed=seed)) for stream in STREAMS}
+    owners = {"pools": [*map(open_pool, POOL_IDS)], "operations": finished_operations()}
+    for name, fixed in owners.items():
+        ids = {row["id"] for row in fixed}
+        rows[name] = fixed + [row for row in rows[name] if row["id"] not in ids]
+    return rows
 
 
 def _owners(stream: type[TolokaStream], rows: list[Row]) -> dict[str, list[Row]]:

@@ -19,8 +19,8 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
-from tests.conftest import REPOSITORY
 from tap_toloka.streams import STREAMS
+from tests.conftest import REPOSITORY
 from tests.emulator import Emulator, Fault, make_pool, make_pools
 from tests.emulator.dates import IN_ROW, instant
 from tests.runner import run_process

@@ -45,14 +45,12 @@ of_the_account = streams(lambda stream: stream.page_cap > 1 and stream.lists_of 
 incremental = streams(lambda stream: stream.replication_key)
 
 
-# What the emulator has nowhere: the reference knows it by its examples or by toloka-kit alone.
+# What rows of the emulator hold nowhere: toloka-kit alone knows of it, or an older reference.
 TRAITS = {"traits_all_of", "traits_any_of", "traits_none_of_any"}
-SPECS = {"input_spec", "output_spec", "param_spec", "input_format_info", "constraints_description"}
 NOT_EMULATED = {
     "pools": {"tier"},
     "tasks": TRAITS,
     "task_suites": {*TRAITS, "longitude", "latitude"},
-    "apps": SPECS,
     "app_batches": {"item_count"},
 }
 
