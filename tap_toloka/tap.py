@@ -110,8 +110,8 @@ _SETTINGS = th.PropertiesList(
         ),
         title="Batch size",
         description=(
-            "Most rows in one request. Where it is absent, that is 1,000, or what Toloka gives of a "
-            "list at once if that is less, as 300 pools."
+            "Most rows in one request. Where it is absent, that is 1,000, or what Toloka gives of "
+            "a list at once if that is less, as 300 pools."
         ),
     ),
     th.Property(
@@ -207,6 +207,8 @@ class TapToloka(Tap):
     message_writer: LineWriter
 
     def __init__(self, **kwargs: t.Any) -> None:
+        self.unreadable: list[str] = []
+        """Streams that a test of the connection could not read."""
         if isinstance(config := kwargs.get("config"), dict):
             hide(config.get("token"))
             # A setting that is null is a setting that is not there.

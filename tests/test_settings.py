@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_toloka.streams import STREAMS
 from tap_toloka.streams.pools import Pools
 from tap_toloka.tap import TapToloka
-from tests.emulator import Emulator, make_pools
+from tests.emulator import Emulator, Fault, make_pools
+from tests.lists import whole_account
 from tests.runner import catalog_of, config_for, run_inside, run_process
 
 API_KEY = "AQVN0123456789012345678.abcdefgh.SECRETSECRET"
@@ -238,19 +240,44 @@ def test_about_tells_the_settings_as_json_and_as_markdown() -> None:
     assert b"| token" in run_process("--about", "--format=markdown").output
 
 
-def test_the_connection_test_reads_one_row_and_tells_what_is_wrong() -> None:
-    with Emulator(pools=make_pools(700, seed=1)) as emulator:
+def test_the_connection_test_tells_of_each_stream_whether_it_can_be_read() -> None:
+    with Emulator(rows=whole_account(20, seed=1)) as emulator:
         good = run_process("--test", config=config_for(emulator))
+        emulator.faults.add(Fault(path="/api/v1/skills", status=403, times=None))
+        emulator.faults.add(Fault(path="/api/v1/assignments", status=403, times=None))
+        part = run_process("--test", config=config_for(emulator))
         bad = run_process("--test", config={**config_for(emulator), "token": OAUTH_TOKEN})
     assert good.status == 0
-    assert len(good.records) == 1
-    assert good.state is None
-    assert "pools can be read" in good.log
     assert "ERROR" not in good.log
+    rows = Counter(m["stream"] for m in good.messages if m["type"] == "RECORD")
+    assert set(rows.values()) == {1}
+    first_has_none = {"operation_logs", "app_batches", "app_items"}
+    assert rows.keys() | first_has_none == {stream.name for stream in STREAMS}
+    for stream in STREAMS:
+        assert f"{stream.name} can be read" in good.log
+    assert good.state is None
+    unreadable = {"skills", "assignments", "user_metadata"}
+    for stream in STREAMS:
+        can = "cannot" if stream.name in unreadable else "can"
+        assert f"{stream.name} {can} be read" in part.log
+    assert part.status == 1
+    assert "3 streams cannot be read: assignments, skills, user_metadata" in part.log
+    assert "403" in part.log
+    assert bad.status == 1
+    assert f"{len(STREAMS)} streams cannot be read" in bad.log
+    assert "401" in bad.log
+    assert "Traceback" not in part.log + bad.log
+
+
+def test_the_connection_test_costs_few_requests_and_needs_no_rows() -> None:
+    pools = make_pools(5_000, seed=1, rich=False)
+    with Emulator(pools=pools) as emulator:
+        full = run_process("--test", config=config_for(emulator))
+        assert full.status == 0
+        asked = Counter(request.path for request in emulator.requests)
+        assert max(asked.values()) <= 30, "of the seventeen pages that the list of pools has"
     with Emulator() as emulator:
         empty = run_process("--test", config=config_for(emulator))
-    assert (empty.status, empty.records, empty.state) == (0, [], None)
+    assert (empty.status, empty.state) == (0, None)
     assert "pools can be read" in empty.log
-    assert bad.status == 1
-    assert "401" in bad.log
-    assert "Traceback" not in bad.log
+    assert "assignments has nothing to be read from yet" in empty.log
