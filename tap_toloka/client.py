@@ -325,6 +325,7 @@ class TolokaStream(RESTStream[str | None]):
             self._sessions.session = requests.Session()
             # Plain http goes to this very machine only, so not by way of a proxy either.
             self._sessions.session.trust_env = self.url_base.startswith("https:")
+            self._sessions.session.mount(self.url_base, self._tap.connections)
         return self._sessions.session  # type: ignore[no-any-return]
 
     @property

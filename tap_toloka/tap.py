@@ -7,10 +7,12 @@ import sys
 import threading
 import typing as t
 from datetime import datetime, timezone
+from functools import cached_property
 from importlib import metadata
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from requests.adapters import HTTPAdapter
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
@@ -226,6 +228,14 @@ class TapToloka(Tap):
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signum, lambda number, _frame: self.message_writer.stop(number))
+
+    @cached_property
+    def connections(self) -> HTTPAdapter:
+        """Connections that all streams share, so that each is opened once.
+
+        urllib3's pool, of which it is made, is there for threads to share.
+        """
+        return HTTPAdapter(pool_maxsize=self.config["max_concurrency"])
 
     @override
     def discover_streams(self) -> list[TolokaStream]:

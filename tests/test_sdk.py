@@ -81,6 +81,15 @@ def test_the_last_state_has_no_progress_markers_at_any_depth(run: Run) -> None:
         assert bookmarks[name].keys() == {"replication_key", "replication_key_value"}
 
 
+def test_streams_share_their_connections(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    tap = TapToloka(config=config_for(_emulator, max_concurrency=4), catalog=every_stream())
+    tap.sync_all()
+    assert capsysbinary.readouterr().out
+    pools = tap.connections.poolmanager.pools
+    (pool,) = [pools[key] for key in pools.keys()]  # noqa: SIM118  # it is no mapping
+    assert 1 <= pool.num_connections <= 4 < len(STREAMS) < pool.num_requests
+
+
 def private_names_of(function: object) -> set[str]:
     """Return the private attributes of `self` that a function uses."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))  # type: ignore[arg-type]

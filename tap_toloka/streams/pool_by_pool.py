@@ -63,7 +63,7 @@ class PoolByPool(TolokaStream):
         """
         stopped = max(pool[name] or "" for name in ("created", "last_started", "last_stopped"))
         duration = pool["assignment_max_duration_seconds"]
-        if pool["status"] not in cls.ended or duration is None:
+        if pool["status"] not in cls.ended or not stopped or duration is None:
             return True
         review = pool["auto_accept_period_day"] or LONGEST_REVIEW_DAYS
         return dates.shifted(stopped, days=review + APPEAL_DAYS, seconds=duration) > date
