@@ -154,6 +154,14 @@ def catalog_of(*deselected: str, stream: str = "pools", **changes: Any) -> dict[
     return catalog
 
 
+def catalog_of_all() -> dict[str, Any]:
+    """Return the discovered catalog with all streams selected."""
+    catalog: dict[str, Any] = json.loads(discovered())
+    for entry in catalog["streams"]:
+        entry["metadata"][-1]["metadata"]["selected"] = True
+    return catalog
+
+
 @functools.cache
 def discovered() -> str:
     """Return the catalog that the tap discovers."""

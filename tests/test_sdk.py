@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from singer_sdk import Stream
@@ -16,7 +16,7 @@ from tap_toloka.streams import STREAMS
 from tap_toloka.tap import TapToloka
 from tests.emulator import POOL_IDS, Emulator, make_pool
 from tests.lists import whole_account
-from tests.runner import Run, catalog_of, config_for, run_inside
+from tests.runner import Run, catalog_of_all, config_for, run_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +34,6 @@ _emulator.tables["task_suites"].add(
 _emulator.__enter__()
 
 
-def every_stream() -> dict[str, Any]:
-    """Return a catalog that selects all there is."""
-    catalog = catalog_of()
-    for entry in catalog["streams"]:
-        entry["metadata"][-1]["metadata"]["selected"] = True
-    return catalog
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _stop_emulator() -> Iterator[None]:
     yield
@@ -51,7 +43,7 @@ def _stop_emulator() -> Iterator[None]:
 TestStandard = get_tap_test_class(
     TapToloka,
     config=config_for(_emulator),
-    catalog=every_stream(),
+    catalog=catalog_of_all(),
     suite_config=SuiteConfig(max_records_limit=None),
 )
 
@@ -59,7 +51,7 @@ TestStandard = get_tap_test_class(
 @pytest.fixture(scope="module")
 def run() -> Run:
     """Read all streams."""
-    return run_inside(config_for(_emulator), catalog=every_stream())
+    return run_inside(config_for(_emulator), catalog=catalog_of_all())
 
 
 def test_no_primary_key_comes_twice(run: Run) -> None:
@@ -82,7 +74,7 @@ def test_the_last_state_has_no_progress_markers_at_any_depth(run: Run) -> None:
 
 
 def test_streams_share_their_connections(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    tap = TapToloka(config=config_for(_emulator, max_concurrency=4), catalog=every_stream())
+    tap = TapToloka(config=config_for(_emulator, max_concurrency=4), catalog=catalog_of_all())
     tap.sync_all()
     assert capsysbinary.readouterr().out
     pools = tap.connections.poolmanager.pools
