@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import typing as t
 
 from tap_toloka import dates
 from tap_toloka.client import TolokaStream
 from tap_toloka.streams.pools import Pools
+from tap_toloka.streams.trainings import Trainings
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -26,11 +28,21 @@ APPEAL_DAYS = 30
 LONGEST_REVIEW_DAYS = 21
 """Most days that `auto_accept_period_day` can be (openapi)."""
 
+_ASKED_OF_BOTH = (
+    "id",
+    "project_id",
+    "status",
+    "created",
+    "last_started",
+    "last_stopped",
+    "assignment_max_duration_seconds",
+)
+
 
 class PoolByPool(TolokaStream):
     """Rows that Toloka lists pool by pool; a stream of them is a handful of facts, too.
 
-    It lists the pools itself: all there are, whatever is asked of the stream of pools.
+    It lists pools and trainings itself: all there are, whatever is asked of the streams of these.
     """
 
     lists_of = "pool_id"
@@ -65,11 +77,11 @@ class PoolByPool(TolokaStream):
         duration = pool["assignment_max_duration_seconds"]
         if pool["status"] not in cls.ended or not stopped or duration is None:
             return True
-        review = pool["auto_accept_period_day"] or LONGEST_REVIEW_DAYS
+        review = pool.get("auto_accept_period_day") or LONGEST_REVIEW_DAYS
         return dates.shifted(stopped, days=review + APPEAL_DAYS, seconds=duration) > date
 
     def _pools(self) -> Iterator[Record]:
-        """Yield the pools that `filters` leave."""
+        """Yield the pools that `filters` leave, trainings among them."""
         ids, projects = (
             set(filter(None, self.filters_in_use.get(name, "").split(",")))
             for name in ("pool_id", "project_id")
@@ -77,26 +89,21 @@ class PoolByPool(TolokaStream):
         filters = {"id_gte": min(ids, key=int), "id_lte": max(ids, key=int)} if ids else {}
         if len(projects) == 1:
             filters["project_id"] = next(iter(projects))
-        fields = (
-            "id",
-            "project_id",
-            "status",
-            "created",
-            "last_started",
-            "last_stopped",
-            "assignment_max_duration_seconds",
-            "auto_accept_period_day",
-        )
-        missing = set(ids)
-        for pool in self.rows_of(Pools, fields, filters):
-            missing.discard(pool["id"])
-            if pool["id"] in (ids or {pool["id"]}) and (
-                not projects or pool["project_id"] in projects
-            ):
-                yield pool
-        if missing and not projects and self.ABORT_AT_RECORD_COUNT is None:
+        found: set[str] = set()
+        # A training is a pool, too: tasks are put into it by its id. No reference says whether it
+        # is in the list of pools.
+        for pool in itertools.chain(
+            self.rows_of(Pools, (*_ASKED_OF_BOTH, "auto_accept_period_day"), filters),
+            self.rows_of(Trainings, _ASKED_OF_BOTH, filters),
+        ):
+            wanted = pool["id"] in ids or not ids
+            if wanted and pool["id"] not in found:
+                found.add(pool["id"])
+                if pool["project_id"] in projects or not projects:
+                    yield pool
+        if ids - found and not projects and self.ABORT_AT_RECORD_COUNT is None:
             self.logger.warning(
                 "`filters.%s.pool_id` names pools that are not there: %s",
                 self.name,
-                ", ".join(sorted(missing, key=int)),
+                ", ".join(sorted(ids - found, key=int)),
             )
