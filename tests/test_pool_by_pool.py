@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
 
 import pytest
@@ -720,7 +720,14 @@ class Warehouse(RuleBasedStateMachine):
     What happens keeps to the limits that Toloka sets, to the last second.
     """
 
-    DURATION, REVIEW, APPEAL = 600, 2, 9
+    DURATION, REVIEW = 600, 2
+    ENDS = timedelta(seconds=DURATION)
+    STEPS: ClassVar[dict[str, dict[str, timedelta]]] = {
+        "ACTIVE": {"SUBMITTED": ENDS, "SKIPPED": ENDS, "EXPIRED": ENDS},
+        "SUBMITTED": {"ACCEPTED": timedelta(days=REVIEW), "REJECTED": timedelta(days=REVIEW)},
+        "REJECTED": {"ACCEPTED": timedelta(days=9)},
+    }
+    """What can become of an assignment, and how long after the step before."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -771,10 +778,12 @@ class Warehouse(RuleBasedStateMachine):
     @rule(data=st.data(), status=st.sampled_from(["OPEN", "OPEN", "CLOSED", "LOCKED", "ARCHIVED"]))
     def change_pool(self, data: st.DataObject, status: str) -> None:
         pool = data.draw(st.sampled_from(self.pools))
-        if pool["status"] not in {"ARCHIVED", status}:
+        if status == "ARCHIVED" and pool["status"] == "CLOSED":
+            self.emulator.pools.change(pool["id"], status=status)
+        elif "ARCHIVED" not in {status, pool["status"]} and status != pool["status"]:
             date = "last_started" if status == "OPEN" else "last_stopped"
-            dates: Row = {} if status == "ARCHIVED" else {date: self.later()}
-            self.emulator.pools.change(pool["id"], status=status, **dates)
+            changes: Row = {"status": status, date: self.later()}
+            self.emulator.pools.change(pool["id"], **changes)
 
     @precondition(lambda self: any(pool["status"] == "OPEN" for pool in self.pools))
     @rule(data=st.data(), count=st.integers(1, 5))
@@ -787,24 +796,13 @@ class Warehouse(RuleBasedStateMachine):
             self.emulator.tables["assignments"].add([row])
 
     @precondition(lambda self: self.assignments)
-    @rule(data=st.data(), status=st.sampled_from(["SUBMITTED", "ACCEPTED", "REJECTED", "EXPIRED"]))
-    def take_on(self, data: st.DataObject, status: str) -> None:
+    @rule(data=st.data())
+    def take_on(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(self.assignments))
-        was, within = {
-            "SUBMITTED": ("ACTIVE", timedelta(seconds=self.DURATION)),
-            "EXPIRED": ("ACTIVE", timedelta(seconds=self.DURATION)),
-            "REJECTED": ("SUBMITTED", timedelta(days=self.REVIEW)),
-            "ACCEPTED": (row["status"], timedelta(days=self.REVIEW)),
-        }[status]
-        if status == "ACCEPTED" and was == "REJECTED":
-            within = timedelta(days=self.APPEAL)
-        if row["status"] != was or was in {"ACCEPTED", "EXPIRED"} | (
-            {"ACTIVE"} if status == "ACCEPTED" else set()
-        ):
-            return
-        since = row["created"] if was == "ACTIVE" else row[was.lower()]
-        date = self.later()
-        if self.now - datetime.fromisoformat(since) <= within:
+        steps = self.STEPS.get(row["status"], {})
+        status = data.draw(st.sampled_from([None, *steps]))
+        date, since = self.later(), row.get(row["status"].lower()) or row["created"]
+        if status and self.now - datetime.fromisoformat(since) <= steps[status]:
             changes: Row = {"status": status, status.lower(): date}
             self.emulator.tables["assignments"].change(row["id"], **changes)
 
