@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_toloka.pagination import BrokenAnswerError, IdCursor
+from tap_toloka.pagination import BrokenAnswerError, IdCursor, OneAnswer
 from tests.runner import bare_response
 
 if TYPE_CHECKING:
@@ -66,9 +66,6 @@ def test_ids_that_are_text_compare_as_text() -> None:
     assert cursor.current_value == "0a--b"
 
 
-if TYPE_CHECKING:
-    import requests
-
 ODD: list[object] = [None, 0, 1, "true", "false", [], {}]
 
 
@@ -116,6 +113,73 @@ def test_a_part_of_a_list_ends_at_its_end() -> None:
     assert cursor.finished
 
 
+def test_rows_and_ids_are_where_the_list_has_them() -> None:
+    cursor = IdCursor(order=str, id_field="task_id", rows_in="content")
+    cursor.advance(answer({"content": [{"task_id": "0a"}, {"task_id": "0b"}], "has_more": True}))
+    assert cursor.current_value == "0b"
+    cursor.advance(answer({"content": [{"id": 7, "task_id": "0c"}], "has_more": False}))
+    assert cursor.finished
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"items": [{"task_id": "0b"}], "has_more": True},
+        {"content": [{"id": "0b"}], "has_more": True},
+        {"content": [{"task_id": "0b"}, {"task_id": "0a"}], "has_more": True},
+        {"content": [{"task_id": "09"}], "has_more": True},
+        {"content": [], "has_more": True},
+        {"content": [{"task_id": "0b"}]},
+    ],
+    ids=str,
+)
+def test_what_is_elsewhere_is_no_page(body: object) -> None:
+    cursor = IdCursor("0a", order=str, id_field="task_id", rows_in="content")
+    with pytest.raises(BrokenAnswerError, match="Toloka's answer"):
+        cursor.advance(answer(body))
+    assert cursor.current_value == "0a"
+    assert not cursor.finished
+
+
+def test_a_part_of_a_list_is_read_as_the_list_is() -> None:
+    whole = IdCursor("0a", order=str, id_field="task_id", rows_in="content")
+    part = whole.part("0c", "0d")
+    assert (part.current_value, part.end) == ("0c", "0d")
+    part.advance(answer({"content": [{"task_id": "0cc"}], "has_more": True}))
+    assert part.current_value == "0cc"
+    assert whole.current_value == "0a", "each has its own place"
+    with pytest.raises(BrokenAnswerError, match="too far"):
+        part.advance(answer({"content": [{"task_id": "0e"}], "has_more": False}))
+
+
+def test_ids_of_two_kinds_may_be_in_one_list() -> None:
+    cursor = IdCursor(order=str)
+    cursor.advance(page("0a-1", "0a1", "0a1-2", "lNjJ", has_more=True))
+    assert cursor.current_value == "lNjJ"
+    with pytest.raises(BrokenAnswerError, match="forward"):
+        cursor.advance(page("QWe", has_more=True))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        [{"type": "TASK_CREATE"}] * 3,
+        {"id": "7", "balance": 1.5},
+        {"items": [{"id": "7"}], "has_more": True},
+    ],
+    ids=str,
+)
+def test_one_answer_is_all_whatever_it_is(body: object) -> None:
+    cursor = OneAnswer()
+    assert cursor.current_value is None
+    assert not cursor.finished
+    cursor.advance(answer(body))
+    assert cursor.current_value is None
+    assert cursor.finished
+
+
 @given(st.sets(st.integers(1, 10**12), max_size=60), st.integers(1, 7))
 def test_any_list_is_read_whole_whatever_its_ids(ids: set[int], size: int) -> None:
     listed = sorted(ids)
@@ -125,4 +189,19 @@ def test_any_list_is_read_whole_whatever_its_ids(ids: set[int], size: int) -> No
         rest = [id_ for id_ in listed if id_ > after]
         read += rest[:size]
         cursor.advance(page(*map(str, rest[:size]), has_more=len(rest) > size))
+    assert read == listed
+
+
+texts = st.text("0123456789abcdefABCDEF-zZ", min_size=1, max_size=12)
+
+
+@given(st.sets(texts, max_size=60), st.integers(1, 7))
+def test_any_list_of_texts_is_read_whole(ids: set[str], size: int) -> None:
+    listed: list[str] = sorted(ids)
+    cursor, read = IdCursor(order=str, id_field="task_id", rows_in="content"), []
+    while not cursor.finished:
+        rest = [id_ for id_ in listed if id_ > (cursor.current_value or "")]
+        read += rest[:size]
+        rows = [{"task_id": id_} for id_ in rest[:size]]
+        cursor.advance(answer({"content": rows, "has_more": len(rest) > size}))
     assert read == listed

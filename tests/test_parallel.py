@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,8 @@ from tests.runner import config_for, run_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.emulator.log import Request
 
 # Ids in clusters with gaps between, as an account has them among all ids of Toloka.
 clusters = st.lists(
@@ -56,42 +60,166 @@ def without(emulator: Emulator, sort: str) -> int:
     return sum(request.params["sort"] != sort for request in emulator.requests)
 
 
-@given(
-    clusters,
-    st.integers(1, 40),
-    st.integers(1, 12),
-    st.tuples(st.integers(0, 10**6), st.integers(10**6, 10**7)) | st.none(),
-    faults,
+def waste(lists: int, pages: int, threads: int) -> float:
+    """Return how many requests may bring nothing: the greatest ids, and parts that are empty."""
+    return lists + threads + PARTS_PER_PAGE * pages if threads > 1 else 0
+
+
+DATE = "2024-01-01T00:00:00"
+POOL = "36502086"
+
+
+def pool_of(number: int) -> dict[str, Any]:
+    """Make a pool, whose id is a number."""
+    return make_pool(str(number), DATE)
+
+
+def assignment_of(number: int, pool: str = POOL) -> dict[str, Any]:
+    """Make an assignment, whose id is two numbers in hexadecimal digits."""
+    return {"id": f"{int(pool):010x}--{number:024x}", "pool_id": pool, "created": DATE}
+
+
+def operation_of(number: int) -> dict[str, Any]:
+    """Make an operation, whose id is a UUID or 24 digits; both kinds lie among each other."""
+    id_ = str(UUID(int=number << 96)) if number % 3 else f"{number << 64:024x}"
+    return {"id": id_, "type": "POOL.OPEN", "submitted": DATE}
+
+
+@pytest.mark.parametrize(
+    ("stream", "row_of"),
+    [("pools", pool_of), ("assignments", assignment_of), ("operations", operation_of)],
+    ids=["numbers", "texts", "texts of two kinds"],
 )
-@settings(max_examples=60, deadline=None)
-def test_each_row_comes_once_whatever_the_split_and_whatever_fails(
+@given(
+    drawn=clusters,
+    batch_size=st.integers(1, 40),
+    max_concurrency=st.integers(1, 12),
+    bounds=st.tuples(st.integers(0, 10**6), st.integers(10**6, 10**7)) | st.none(),
+    faults=faults,
+)
+@settings(max_examples=40, deadline=None)
+def test_each_row_comes_once_whatever_the_split_and_whatever_fails(  # noqa: PLR0913, PLR0917
+    stream: str,
+    row_of: Callable[[int], dict[str, Any]],
     drawn: list[tuple[int, int, int]],
     batch_size: int,
     max_concurrency: int,
     bounds: tuple[int, int] | None,
     faults: list[Fault],
 ) -> None:
-    ids = ids_of(drawn)
-    filters = {} if bounds is None else {"id_gt": bounds[0], "id_lte": bounds[1]}
-    with Emulator(pools=[make_pool(str(id_), "2024-01-01T00:00:00") for id_ in ids]) as emulator:
+    order: Callable[[str], Any] = int if stream == "pools" else str
+    ids = [row_of(number)["id"] for number in ids_of(drawn)]
+    ends = [] if bounds is None else [row_of(bound)["id"] for bound in bounds]
+    filters = dict(zip(("id_gt", "id_lte"), ends, strict=False))
+    wanted = [id_ for id_ in ids if not ends or order(ends[0]) < order(id_) <= order(ends[1])]
+    rows = [row_of(number) for number in ids_of(drawn)]
+    owners = {"pools": [make_pool(POOL, DATE)]} if stream == "assignments" else {}
+    with Emulator(rows={**owners, stream: rows}) as emulator:
         for fault in faults:
             emulator.faults.add(fault)
-        with patch("time.sleep"), patch.object(Pace, "pause"):
+        with patch("time.sleep"), patch.object(Pace, "pause"), patch.object(Pace, "wait"):
             run = run_inside(
                 config_for(
                     emulator,
                     batch_size=batch_size,
                     max_concurrency=max_concurrency,
-                    max_requests_per_second=300,
-                    filters={"pools": filters},
-                )
+                    filters={stream: filters},
+                ),
+                stream=stream,
             )
         asked = len(emulator.requests)
-    wanted = [id_ for id_ in ids if bounds is None or bounds[0] < id_ <= bounds[1]]
-    assert sorted(map(int, run.ids)) == wanted
+    assert sorted(run.ids, key=order) == sorted(wanted, key=order)
     pages = max(math.ceil(len(wanted) / batch_size), 1)
-    waste = 1 + max_concurrency + PARTS_PER_PAGE * pages if max_concurrency > 1 else 0
-    assert asked <= pages + waste + len(faults)
+    assert asked <= pages + waste(1, pages, max_concurrency) + len(owners) + len(faults)
+
+
+@given(
+    counts=st.lists(st.integers(0, 5) | st.integers(0, 150), max_size=12),
+    batch_size=st.integers(1, 20),
+    max_concurrency=st.integers(1, 12),
+    step=st.sampled_from([1, 1, 50, 10**9]),
+    faults=faults,
+)
+@settings(max_examples=40, deadline=None)
+def test_each_row_of_many_lists_comes_once_whatever_fails(
+    counts: list[int],
+    batch_size: int,
+    max_concurrency: int,
+    step: int,
+    faults: list[Fault],
+) -> None:
+    pools = [str(1000 + 7 * number) for number in range(len(counts))]
+    rows = [
+        assignment_of(step * number, pool)
+        for pool, count in zip(pools, counts, strict=True)
+        for number in range(count)
+    ]
+    with Emulator(
+        rows={"pools": [make_pool(pool, DATE) for pool in pools], "assignments": rows}
+    ) as emulator:
+        for fault in faults:
+            emulator.faults.add(fault)
+        with patch("time.sleep"), patch.object(Pace, "pause"), patch.object(Pace, "wait"):
+            run = run_inside(
+                config_for(
+                    emulator,
+                    batch_size=batch_size,
+                    max_concurrency=max_concurrency,
+                ),
+                stream="assignments",
+            )
+        asked = [r.params for r in emulator.requests if "pool_id" in r.params]
+    assert sorted(run.ids) == [row["id"] for row in rows]
+    pages = sum(max(math.ceil(count / batch_size), 1) for count in counts)
+    greatest = [params["pool_id"] for params in asked if params["sort"] == "-id"]
+    longer = [pool for pool, n in zip(pools, counts, strict=True) if n > batch_size]
+    assert len(greatest) <= len(longer) + len(faults)
+    assert len(asked) <= pages + waste(len(longer), pages, max_concurrency) + len(faults)
+
+
+def requests_of(emulator: Emulator) -> list[Request]:
+    """Return the requests for assignments."""
+    return [request for request in emulator.requests if "pool_id" in request.params]
+
+
+def most_at_once(requests: list[Request]) -> int:
+    """Return how many of these requests waited for an answer at once."""
+    begun = [(request.started, 1) for request in requests]
+    steps = sorted([*begun, *((request.ended or math.inf, -1) for request in requests)])
+    return max(itertools.accumulate(step for _, step in steps))
+
+
+def test_a_big_list_among_small_ones_is_shared_out_when_threads_would_idle() -> None:
+    pools = [str(id_) for id_ in range(100, 106)]
+    counts = {**dict.fromkeys(pools, 3), "102": 400}
+    rows = [assignment_of(n, pool) for pool, count in counts.items() for n in range(count)]
+    owners = [make_pool(pool, DATE) for pool in pools]
+    with Emulator(rows={"pools": owners, "assignments": rows}, latency=0.05) as emulator:
+        config = config_for(emulator, batch_size=10, max_requests_per_second=300)
+        run = run_inside(config, stream="assignments")
+        requests = requests_of(emulator)
+    assert sorted(run.ids) == [row["id"] for row in rows]
+    assert most_at_once([r for r in requests if r.params["pool_id"] == "102"]) == 8
+    assert len(requests) <= 5 + 40 + waste(1, 40, 8)
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_no_list_waits_for_the_greatest_id_of_another(threads: int) -> None:
+    pools = [str(id_) for id_ in range(100, 140)]
+    rows = [assignment_of(number, pool) for pool in pools for number in range(9)]
+    owners = [make_pool(pool, DATE) for pool in pools]
+    with Emulator(rows={"pools": owners, "assignments": rows}, latency=0.01) as emulator:
+        config = config_for(emulator, batch_size=3, max_concurrency=threads)
+        run = run_inside(config, stream="assignments")
+        asked = [request.params for request in requests_of(emulator)]
+    assert sorted(run.ids) == [row["id"] for row in rows]
+    greatest = [place for place, params in enumerate(asked) if params["sort"] == "-id"]
+    begun = [place for place, params in enumerate(asked) if "id_gt" not in params]
+    begun = [place for place in begun if place not in greatest]
+    assert len(begun) == len(pools)
+    late = sum(place > min(greatest, default=math.inf) for place in begun)
+    assert late <= 1, "the last list may be on its way"
+    assert len(greatest) <= threads
 
 
 def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, float]:

@@ -35,9 +35,9 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def reader(*, unknown: list[str] | None = None) -> RowReader:
+def reader(*, unknown: list[str] | None = None, rows_in: str | None = "items") -> RowReader:
     """Make a reader that notes unknown fields in a list."""
-    return RowReader(SCHEMA, ["created"], ([] if unknown is None else unknown).append)
+    return RowReader(SCHEMA, ["created"], ([] if unknown is None else unknown).append, rows_in)
 
 
 def printed(body: bytes) -> str:
@@ -114,6 +114,65 @@ def test_what_does_not_fit_the_schema_is_an_error_that_names_it(row: str, where:
 def test_what_is_no_page_is_an_error(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # msgspec says what is wrong, in its words
         reader().read(body)
+
+
+ROW = b'{"id":"1","created":"2020-09-01T13:00","reward":0.070,"new":{}}'
+AS_PRINTED = b'{"id":"1","created":"2020-09-01T13:00:00.000Z","reward":0.070}'
+
+
+@pytest.mark.parametrize(
+    ("rows_in", "body", "count"),
+    [
+        ("items", b'{"items": [%b], "has_more": false}', 1),
+        ("content", b'{"content": [%b], "items": 5, "has_more": false}', 1),
+        ("content", b'{"content": [], "has_more": false}', 0),
+        (None, b"[%b]", 1),
+        (None, b"\n [ ]\n", 0),
+        (None, b"%b", 1),
+        (None, b" \r\n%b\n", 1),
+    ],
+)
+def test_rows_are_read_from_where_the_list_has_them(
+    rows_in: str | None, body: bytes, count: int
+) -> None:
+    unknown: list[str] = []
+    rows = reader(unknown=unknown, rows_in=rows_in).read(body.replace(b"%b", ROW))
+    assert [msgspec.json.encode(row) for row in rows] == [AS_PRINTED] * count
+    assert unknown == ["new"] * count
+
+
+def test_rows_of_a_bare_array_keep_their_order() -> None:
+    rows = reader(rows_in=None).read(b'[{"id": "2"}, {"id": "1"}, {"id": "2"}]')
+    assert [bytes(row["id"]) for row in rows] == [b'"2"', b'"1"', b'"2"']
+
+
+@pytest.mark.parametrize(
+    ("rows_in", "body"),
+    [
+        ("content", b'{"items": [{"id": "1"}]}'),
+        ("content", b'{"content": {"id": "1"}}'),
+        ("content", b'{"content": null}'),
+        ("content", b'[{"id": "1"}]'),
+        (None, b""),
+        (None, b"null"),
+        (None, b'"text"'),
+        (None, b"17"),
+        (None, b"<html>"),
+        (None, b"{}"),
+        (None, b"[{}]"),
+        (None, b"[null]"),
+        (None, b'[["id"]]'),
+        (None, b'{"items": [{"id": "1"}], "has_more": false}'),
+        (None, b'{"id": "1"} {"id": "2"}'),
+        (None, b'[{"id": "1"}'),
+        (None, b'[{"id": 1}]'),
+        (None, b'{"id": "1", "count": "2"}'),
+        (None, b'{"id": "1", "created": "soon"}'),
+    ],
+)
+def test_what_is_not_where_the_list_has_it_is_an_error(rows_in: str | None, body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # msgspec says what is wrong, in its words
+        reader(rows_in=rows_in).read(body)
 
 
 numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
