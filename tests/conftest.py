@@ -113,10 +113,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def project(installed: Project) -> Project:
     """Return the project as it is before its first run."""
-    return _before_its_first_run(installed)
+    return before_its_first_run(installed)
 
 
-def _before_its_first_run(project: Project) -> Project:
+def before_its_first_run(project: Project) -> Project:
+    """Take away what runs have left in a project."""
     for made in (".meltano/meltano.db", "toloka.duckdb", ".env"):
         (project.root / made).unlink(missing_ok=True)
     shutil.rmtree(project.root / ".run", ignore_errors=True)
@@ -145,7 +146,7 @@ class Filled:
 @pytest.fixture(scope="session")
 def filled(installed: Project, server: psycopg.Connection) -> Filled:
     """Let Meltano load all streams of an account, once for all tests that only look at them."""
-    project, database = _before_its_first_run(installed), _new_database(server)
+    project, database = before_its_first_run(installed), _new_database(server)
     began = datetime.now(timezone.utc)
     with Emulator(rows=_account(began)) as emulator:
         done = project.meltano(

@@ -6,11 +6,10 @@ import re
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from psycopg.sql import SQL, Identifier
-from typing_extensions import LiteralString
 
 from tests.conftest import REPOSITORY
 from tests.runner import in_one_form
@@ -38,8 +37,8 @@ def warehouse(filled: Filled) -> Iterator[psycopg.Connection]:
         connection.rollback()
 
 
-def text_of(name: str) -> LiteralString:
-    return cast("LiteralString", (QUERIES / name).read_text())
+def text_of(name: str) -> str:
+    return (QUERIES / name).read_text()
 
 
 def answer(warehouse: psycopg.Connection, name: str, **settings: str) -> Answer:
@@ -49,7 +48,7 @@ def answer(warehouse: psycopg.Connection, name: str, **settings: str) -> Answer:
         _, _, rest = text.partition("WITH settings AS (SELECT ")
         old, _, _ = rest.partition(f" AS {setting})")
         assert rest
-        text = text.replace(f"SELECT {old} AS", f"SELECT {value} AS")  # type: ignore[arg-type]
+        text = text.replace(f"SELECT {old} AS", f"SELECT {value} AS")
     return warehouse.execute(text).fetchall()
 
 
@@ -107,7 +106,9 @@ def test_the_time_to_submit_is_that_of_all_who_submitted(
     submitted = [row for row in filled.rows("assignments") if row.get("submitted")]
     for pool_id, rows in by("pool_id", submitted).items():
         took = sorted(
-            Decimal((moment(row["submitted"]) - moment(row["created"])) // timedelta(milliseconds=1))
+            Decimal(
+                (moment(row["submitted"]) - moment(row["created"])) // timedelta(milliseconds=1)
+            )
             / 1000
             for row in rows
         )

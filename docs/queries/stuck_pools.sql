@@ -1,12 +1,12 @@
--- Pools that are stuck
+-- Pools that are stuck, by the status that they had when they were read
 --
 -- Pools that are open, and that for a day or longer nobody submitted anything in: not since they
 -- were opened last, or never. Trainings are left out. `quiet_since` is the last submission or, if
 -- that is later, when the pool was opened; `active` are assignments that Tolokers have now. Quiet
 -- for longest first.
 --
--- `pools.status` is what it was when the row was read, and a pool that was closed since looks as if
--- it were stuck. Read pools with `lookback_days` or FULL_TABLE to rely on this.
+-- A pool that was closed after its row was read looks as if it were stuck. Read pools FULL_TABLE, or
+-- with `lookback_days`, to rely on this.
 --
 -- Reads: pools, assignments.
 
