@@ -1,8 +1,8 @@
-"""`make run`: from Toloka into PostgreSQL by Meltano, then a summary from SQL.
+"""`make run`: from Toloka into PostgreSQL by Meltano, then what SQL tells of it.
 
 What `.env` does not name is started here and stopped again: an emulator of Toloka, and an embedded
-PostgreSQL that keeps its data in `.run/postgres`. Run again, only what is new comes: the emulator
-has a few more pools each time.
+PostgreSQL that keeps its data in `.run/postgres`. Run again, only what is new comes: the emulator's
+account goes on from run to run.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ import subprocess
 import sys
 import time
 import warnings
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
-import requests
+import yaml
 from dotenv import dotenv_values
 from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,10 +34,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / ".run"
 LOG = FILES / "meltano.log"
+QUERIES = ROOT / "docs/queries"
 MELTANO = str(Path(sys.executable).with_name("meltano"))
 
-EMULATED_POOLS = 1000
-EMULATED_KEY = "EmulatorOfTolokaApiKey.EmulatorOfToloka.NoSecretAtAll0123456789"
+SHOWN = ("spend_by_day", "cost_per_label", "stuck_pools")
+MOST_SHOWN = 10  # rows of each
 
 Settings = dict[str, str]
 
@@ -64,8 +66,14 @@ def main() -> None:
                 settings["TARGET_POSTGRES_SQLALCHEMY_URL"] = url
                 say("PostgreSQL", "embedded, its data in .run/postgres; none named in .env")
             settings.setdefault("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", "tap_toloka")
+            if "TAP_TOLOKA__SELECT" in settings:
+                say("Streams", f"TAP_TOLOKA__SELECT={settings['TAP_TOLOKA__SELECT']}")
+            else:
+                settings["TAP_TOLOKA__SELECT"] = json.dumps([*usual_streams(), "assignments.*"])
+                streams = "those that meltano.yml selects, and assignments"
+                say("Streams", f"{streams}; TAP_TOLOKA__SELECT would name others")
             read_and_sum_up(settings, emulated=emulated, embedded=embedded)
-    except (StepError, psycopg.Error, requests.RequestException) as error:
+    except (StepError, psycopg.Error) as error:
         sys.exit(f"make run: {' '.join(str(error).split())}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
@@ -81,57 +89,19 @@ def _stop(number: int, _frame: object) -> NoReturn:
 @contextlib.contextmanager
 def emulator() -> Iterator[Settings]:
     """Start the emulator of Toloka and give the settings that lead to it."""
-    command = [sys.executable, "-m", "tests.emulator", f"--key={EMULATED_KEY}"]
-    command += ["--seed=1", f"--pools={EMULATED_POOLS}"]
-    with (
-        (FILES / "emulator.log").open("w") as log,
-        running(command, stdout=subprocess.PIPE, stderr=log) as process,
-    ):
-        line = process.stdout.readline() if process.stdout else ""
-        url = re.search(r"http://\S+", line)
-        if not url:
-            msg = f"the emulator did not start, see {log.name}"
-            raise StepError(msg)
-        pools = emulated_pools()
-        requests.post(f"{url[0]}/_emulator/pools", json=pools, timeout=60).raise_for_status()
-        say("Toloka", f"an emulator with {EMULATED_POOLS + len(pools):,} pools; no token in .env")
+    # Not needed with a key, so not waited for.
+    from scripts.emulated import account  # noqa: PLC0415
+    from tests.emulator import Emulator  # noqa: PLC0415
+
+    rows = account(FILES / "emulator.json", datetime.now(timezone.utc))
+    with Emulator(rows=rows) as server:
+        counts = f"{len(rows['pools'])} pools and {len(rows['assignments']):,} assignments"
+        say("Toloka", f"an emulator with {counts}; no token in .env")
         yield {
-            "TAP_TOLOKA_API_URL": url[0],
-            "TAP_TOLOKA_TOKEN": EMULATED_KEY,
+            "TAP_TOLOKA_API_URL": server.url,
+            "TAP_TOLOKA_TOKEN": server.key,
             "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "toloka_emulator",
         }
-
-
-def emulated_pools() -> list[dict[str, Any]]:
-    """Return the pools made since the first run, three more each time."""
-    file = FILES / "emulator_pools.json"
-    pools: list[dict[str, Any]] = []
-    if file.exists():
-        pools = json.loads(file.read_text())
-        # Old enough to be settled for the tap, and younger than those of the run before.
-        last = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(minutes=2)
-        first = last - timedelta(minutes=5)
-        if pools:
-            first = max(first, datetime.fromisoformat(pools[-1]["created"]))
-        for part in (1, 2, 3):
-            created = (first + (last - first) * part / 3).isoformat(timespec="milliseconds")
-            number = len(pools) + 1
-            pools.append(
-                {
-                    "id": str(2_000_000 + number),
-                    "project_id": "81776",
-                    "private_name": f"New pool № {number}",
-                    "may_contain_adult_content": False,
-                    "reward_per_assignment": 0.05,
-                    "assignment_max_duration_seconds": 600,
-                    "status": "OPEN",
-                    "created": created,
-                    "last_started": created,
-                    "type": "REGULAR",
-                }
-            )
-    file.write_text(json.dumps(pools))
-    return pools
 
 
 @contextlib.contextmanager
@@ -169,35 +139,41 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str
 # What is run
 
 
+def usual_streams() -> list[str]:
+    """Return what `meltano.yml` selects."""
+    (tap,) = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["extractors"]
+    selected: list[str] = tap["select"]
+    return selected
+
+
 def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> None:
     """Run Meltano, then print what came of it."""
     environment = "emulator" if emulated else "dev"
     state_id = f"{environment}:tap-toloka-to-target-postgres"
     run = ["run", "tap-toloka", "target-postgres"]
-    if embedded:  # what the bookmark vouches for is in this database and in no other
+    if embedded:  # what the bookmarks vouch for is in this database and in no other
         state_id += ":embedded"
         run.insert(1, "--state-id-suffix=embedded")
     with _connect(settings) as database:
-        before = count(database)
-        if before is None:  # nor can it vouch for a table that is not there
-            run.insert(1, "--full-refresh")
+        before = tables(database)
         state = ["state", "get", state_id]
-        old = None if before is None else bookmark(meltano(environment, state, settings))
+        kept = bookmarks(meltano(environment, state, settings)) if before else {}
+        if not before or kept.keys() - before.keys():  # nor for tables that are not there
+            run.insert(1, "--full-refresh")
         began = datetime.now(timezone.utc).replace(tzinfo=None)
         started = time.monotonic()
         say("Running", f"meltano {' '.join(run)}; log in {LOG.relative_to(ROOT)}")
         meltano(environment, run, settings)
-        took = time.monotonic() - started
-        new = bookmark(meltano(environment, state, settings))
-        (read,) = database.execute(
-            "SELECT count(*) FROM pools WHERE _sdc_extracted_at >= %s", [began]
-        ).fetchall()[0]
-        after = count(database) or 0
-        say("Done", f"in {took:.1f} s")
-        say("Read", f"{read:,} pools, {after - (before or 0):,} of them new; {after:,} in all")
-        say("Bookmark", f"{old or 'none'} → {new or 'none'}")
-        for title, query in queries():
-            sys.stdout.write(f"\n{title}\n{table(database.execute(query))}")
+        say("Done", f"in {time.monotonic() - started:.1f} s")
+        kept = bookmarks(meltano(environment, state, settings))
+        head = ["stream", "read", "new", "in all", "bookmark"]
+        rows: list[tuple[object, ...]] = []
+        for name, (in_all, read) in tables(database, began).items():
+            old, _ = before.get(name, (0, 0))
+            rows.append((name, read, in_all - old, in_all, kept.get(name)))
+        sys.stdout.write(f"\n{table(head, rows)}")
+        for name in SHOWN:
+            sys.stdout.write(f"\n{answer(database, name)}")
 
 
 def meltano(environment: str, arguments: list[str], settings: Settings) -> str:
@@ -217,11 +193,11 @@ def meltano(environment: str, arguments: list[str], settings: Settings) -> str:
     return output
 
 
-def bookmark(state: str) -> str | None:
-    """Return the bookmark of pools from a state as Meltano prints it."""
-    bookmarks = json.loads(state).get("singer_state", {}).get("bookmarks", {})
-    value: str | None = bookmarks.get("pools", {}).get("replication_key_value")
-    return value
+def bookmarks(state: str) -> dict[str, str]:
+    """Return the bookmarks of a state as Meltano prints it."""
+    found = json.loads(state).get("singer_state", {}).get("bookmarks", {})
+    key = "replication_key_value"
+    return {name: bookmark[key] for name, bookmark in found.items() if bookmark.get(key)}
 
 
 # What is asked of PostgreSQL
@@ -252,25 +228,42 @@ def _connect(settings: Settings) -> psycopg.Connection:
     return database
 
 
-def count(database: psycopg.Connection) -> int | None:
-    """Count the pools that are there; None: there is no such table."""
+def tables(
+    database: psycopg.Connection, since: datetime | None = None
+) -> dict[str, tuple[int, int]]:
+    """Count the rows of each stream that has a table: all, and those that were read since."""
+    streams = [path.stem for path in (ROOT / "tap_toloka/schemas").glob("*.json")]
+    found = database.execute(
+        "SELECT tablename FROM pg_tables"
+        " WHERE schemaname = current_schema() AND tablename = ANY(%s) ORDER BY 1",
+        [streams],
+    ).fetchall()
+    query = "SELECT count(*), count(*) FILTER (WHERE _sdc_extracted_at >= %s) FROM {}"
+    counts = {}
+    for (name,) in found:
+        counted = database.execute(SQL(query).format(Identifier(name)), [since]).fetchall()
+        counts[name] = counted[0]
+    return counts
+
+
+def answer(database: psycopg.Connection, name: str) -> str:
+    """Run a query of docs/queries and print its title and its first rows."""
+    path = QUERIES / f"{name}.sql"
+    text = path.read_text()
+    title = text.partition("\n")[0].removeprefix("-- ")
+    where = path.relative_to(ROOT)
     try:
-        (pools,) = database.execute("SELECT count(*) FROM pools").fetchall()[0]
-    except psycopg.errors.UndefinedTable:
-        return None
-    return int(pools)
-
-
-def queries() -> list[tuple[str, str]]:
-    """Return title and text of each query in `summary.sql`."""
-    text = Path(__file__).with_name("summary.sql").read_text()
-    return re.findall(r"^-- (.+)\n(SELECT[^;]+);", text, flags=re.MULTILINE)
-
-
-def table(cursor: psycopg.Cursor[Any]) -> str:
-    """Print rows in columns: numbers to the right, all else to the left."""
+        cursor = database.execute(text)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        return f"{title} ({where}): not selected, {error.diag.message_primary}\n"
     rows = cursor.fetchall()
+    shown = f"the first {MOST_SHOWN} of {len(rows)}" if len(rows) > MOST_SHOWN else f"{len(rows)}"
     head = [column.name.replace("_", " ") for column in cursor.description or ()]
+    return f"{title} ({where}, {shown})\n{table(head, rows[:MOST_SHOWN])}"
+
+
+def table(head: list[str], rows: list[tuple[object, ...]]) -> str:
+    """Print rows in columns: numbers to the right, all else to the left."""
     right = [
         any(isinstance(value, (int, Decimal)) for value in column)
         for column in zip(*rows, strict=True)
@@ -290,7 +283,11 @@ def table(cursor: psycopg.Cursor[Any]) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return str(value) if isinstance(value, str) else f"{value:,}"
+    if isinstance(value, datetime):
+        return value.isoformat(" ", timespec="minutes")
+    if isinstance(value, str):  # of somebody else, who may have written several lines
+        return " ".join(value.split())
+    return value.isoformat() if isinstance(value, date) else f"{value:,}"
 
 
 def say(what: str, text: str) -> None:

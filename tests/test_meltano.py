@@ -8,7 +8,6 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from functools import partial
 from importlib.resources import files
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -17,24 +16,27 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 from psycopg.rows import dict_row
-from psycopg.types.json import set_json_loads
+from psycopg.sql import SQL, Identifier
 
 from tap_toloka.streams import STREAMS
 from tests.conftest import REPOSITORY
 from tests.emulator import Emulator, Fault, make_pool, make_pools
 from tests.emulator.dates import IN_ROW, instant
-from tests.runner import run_process
+from tests.lists import in_order, printed
+from tests.runner import catalog_of, run_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conftest import Database, Project
+    from tap_toloka.client import TolokaStream
+    from tests.conftest import Database, Filled, Project
 
 Json = dict[str, Any]
 
 MELTANO_YML = REPOSITORY / "meltano.yml"
 DATES = {"created", "last_started", "last_stopped", "will_expire"}
 STATE_ID = "dev:tap-toloka-to-target-postgres"
+POOLS_ALONE = '["pools.*"]'
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,8 @@ def test_the_schedule_runs_into_postgres_each_day(meltano_yml: Json) -> None:
 
 
 def test_the_example_of_an_env_file_names_settings_that_there_are(meltano_yml: Json) -> None:
-    known = {
+    known = {"TAP_TOLOKA__SELECT"}  # Meltano's own, of each extractor
+    known |= {
         f"{plugin['namespace']}_{setting['name']}".upper()
         for plugin in chain(*meltano_yml["plugins"].values())
         for setting in plugin["settings"]
@@ -169,6 +172,7 @@ class Warehouse:
             TAP_TOLOKA_TOKEN=self._emulator.key,
             TAP_TOLOKA_API_URL=self._emulator.url,
             TAP_TOLOKA_BATCH_SIZE="10",
+            TAP_TOLOKA__SELECT=POOLS_ALONE,
             TARGET_POSTGRES_SQLALCHEMY_URL=self._database.url,
             **settings,
         )
@@ -190,7 +194,6 @@ class Warehouse:
 
     def _rows(self) -> list[Json]:
         with self._database.connect(row_factory=dict_row) as connection:
-            set_json_loads(partial(json.loads, parse_float=Decimal), connection)
             rows: list[Json] = connection.execute("SELECT * FROM tap_toloka.pools").fetchall()
         return rows
 
@@ -222,6 +225,39 @@ def _in_postgres(pool: Json) -> Json:
 
 def _without_nul(value: object) -> object:
     return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: str(stream.name))
+def test_what_toloka_holds_of_each_stream_is_in_postgres_row_for_row(
+    stream: type[TolokaStream], filled: Filled
+) -> None:
+    (entry,) = [entry for entry in catalog_of()["streams"] if entry["stream"] == stream.name]
+    properties = entry["schema"]["properties"]
+    dates = {name for name, field in properties.items() if field.get("format") == "date-time"}
+    columns: Json = dict.fromkeys(properties.keys() - {"read_at"})
+    expected: list[Json] = [
+        columns | {k: _date(v) if v and k in dates else v for k, v in row.items()}
+        for row in printed(stream, filled.emulator)
+    ]
+    if stream.name == "operation_logs":  # Toloka keeps them for a month
+        month = timedelta(days=31)
+        expected = [row for row in expected if row["operation_finished"] > filled.began - month]
+    if stream.name == "user_metadata":  # of those who were given assignments
+        users = {row.get("user_id") for row in filled.rows("assignments")}
+        expected = [row for row in expected if row["id"] in users]
+    with filled.database.connect(row_factory=dict_row) as connection:
+        query = SQL("SELECT * FROM tap_toloka.{}").format(Identifier(stream.name))
+        rows: list[Json] = connection.execute(query).fetchall()
+    read = [{k: v for k, v in row.items() if not k.startswith("_sdc_")} for row in rows]
+    if stream.name == "requester":
+        (read_at,) = [row.pop("read_at") for row in read]
+        assert filled.began < read_at < filled.began + timedelta(minutes=5)
+    assert expected
+    assert in_order(stream, read) == in_order(stream, expected)
+
+
+def _date(printed: str) -> datetime:
+    return datetime.fromisoformat(printed.removesuffix("Z"))
 
 
 def ago(**duration: float) -> str:
@@ -292,6 +328,7 @@ def test_duckdb_takes_the_same_pools(project: Project) -> None:
             "target-duckdb",
             TAP_TOLOKA_TOKEN=emulator.key,
             TAP_TOLOKA_API_URL=emulator.url,
+            TAP_TOLOKA__SELECT=POOLS_ALONE,
         )
         held = emulator.pools.rows()
     assert done.returncode == 0, done.stderr

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 from scripts import run
-from tests.conftest import environment
+from scripts.emulated import NEW_POOLS, account, account_after
+from tap_toloka.streams.assignments import Assignments
+from tests.conftest import before_its_first_run, environment
 from tests.emulator import Emulator, make_pools
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
+    from scripts.emulated import Account
     from tests.conftest import Database, Project
 
+FULL_TABLES = {"requester", "apps"}
+DATES = {*Assignments.changed_by, "finished", "last_started", "last_stopped"}
 RUN = [sys.executable, "-m", "scripts.run"]
 
 
@@ -43,35 +49,113 @@ def still_running(project: Project) -> list[str]:
     ]
 
 
-def test_the_first_run_brings_all_pools_and_the_second_only_those_that_are_new(
-    project: Project,
-) -> None:
-    first = make_run(project)
-    assert first.returncode == 0, first.stderr
-    assert "Read        1,000 pools, 1,000 of them new; 1,000 in all\n" in first.stdout
-    bookmark = re.search(r"Bookmark    none → (\S+Z)\n", first.stdout)
-    assert bookmark
-    second = make_run(project)
-    assert second.returncode == 0, second.stderr
-    assert "Read        3 pools, 3 of them new; 1,003 in all\n" in second.stdout
-    assert f"Bookmark    {bookmark[1]} → 20" in second.stdout
-    assert re.search(r"  all +1,003 +\d+", second.stdout)  # pools by project and status
-    latest = second.stdout.partition("\nLatest pools\n")[2].splitlines()[1:4]
-    assert [line.rpartition("  ")[2] for line in latest] == [f"New pool № {n}" for n in (3, 2, 1)]
-    assert still_running(project) == []
+def summary(output: str) -> dict[str, list[str]]:
+    """Return what a run printed of each stream: rows read, new ones, all, and the bookmark."""
+    _, _, rest = output.partition("\n\n  stream ")
+    lines = rest.partition("\n\n")[0].splitlines()[1:]
+    return {name: told for name, *told in map(str.split, lines)}
 
 
-def test_new_pools_of_the_emulator_are_younger_than_any_that_a_run_has_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run, "FILES", tmp_path)
-    assert run.emulated_pools() == []
-    run.emulated_pools()
-    time.sleep(0.01)
-    created = [pool["created"] for pool in run.emulated_pools()]
-    assert created == sorted(set(created))
-    minute_ago = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(minutes=1)
-    assert datetime.fromisoformat(created[-1]) < minute_ago  # settled, so not read twice
+@dataclass(frozen=True)
+class Two:
+    """A first and a second run.
+
+    Attributes:
+        outputs: What they printed.
+        accounts: What there was at that time.
+        left: What was still running after them.
+    """
+
+    outputs: list[str]
+    accounts: list[Account]
+    left: list[str]
+
+
+@pytest.fixture(scope="module")
+def two(installed: Project) -> Two:
+    """Run twice, once for all tests that only look at what came of it."""
+    project, outputs = before_its_first_run(installed), []
+    for _ in range(2):
+        done = make_run(project)
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    kept = json.loads((project.root / ".run/emulator.json").read_text())
+    moments = [datetime.fromisoformat(text) for text in kept]
+    accounts = [account_after(moments[:runs]) for runs in (1, 2)]
+    return Two(outputs, accounts, still_running(project))
+
+
+def test_the_first_run_brings_everything_and_the_second_only_what_is_new(two: Two) -> None:
+    old, new = two.accounts
+    at_first, later = map(summary, two.outputs)
+    usual = [name.removesuffix(".*") for name in run.usual_streams()]
+    assert list(at_first) == list(later) == sorted({*usual, "assignments"})
+    for name, (read, added, in_all, bookmark) in at_first.items():
+        assert read == added == in_all == f"{len(old[name]):,}"
+        assert (bookmark == "-") == (name in FULL_TABLES)
+        if name in FULL_TABLES:
+            continue
+        *told, next_bookmark = later[name]
+        ids = {row["id"] for row in old[name]}
+        fresh = [row for row in new[name] if row["id"] not in ids]
+        changed = [row for row in new[name] if row not in old[name] and row["id"] in ids]
+        assert bool(fresh) == (name in {"pools", "assignments"})
+        if name != "operations":  # what finished after the latest was submitted is read again
+            assert told[0] == str(len(fresh) + len(changed))
+        assert told[1:] == [str(len(fresh)), f"{len(new[name]):,}"]
+        assert next_bookmark > bookmark if fresh else next_bookmark == bookmark
+    assert two.left == []
+
+
+def test_a_run_ends_with_the_answers_to_three_questions(two: Two) -> None:
+    rows = two.accounts[1]
+    answers = two.outputs[1].split("\n\n")[-3:]
+    titles = [answer.partition("\n")[0] for answer in answers]
+    for name, title in zip(run.SHOWN, titles, strict=True):
+        text = (run.QUERIES / f"{name}.sql").read_text()
+        assert text.startswith(f"-- {title.partition(' (')[0]}\n")
+        assert f"(docs/queries/{name}.sql, " in title
+    spend, cost, stuck = (answer.splitlines()[2:] for answer in answers)
+    assert len(spend) == len(cost) == 10
+    day = spend[1].split()[0]  # the last that is over
+    rewards = [row["reward"] for row in rows["assignments"] if row.get("accepted", "")[:10] == day]
+    assert Decimal(spend[1].split()[1]) == sum(rewards)
+    (pool,) = [pool for pool in rows["pools"] if pool["id"] == cost[0].split()[0]]
+    assert Decimal(cost[0].split()[-1]) == pool["reward_per_assignment"] / 2
+    statuses = {pool["id"]: pool["status"] for pool in rows["pools"]}
+    assert {statuses[line.split()[0]] for line in stuck} == {"OPEN"}
+
+
+def test_the_emulated_account_goes_on_from_run_to_run(tmp_path: Path) -> None:
+    file = tmp_path / "emulator.json"
+    now = datetime(2026, 3, 1, tzinfo=timezone.utc)
+    account(file, now)
+    before = account(file, now + timedelta(hours=1))
+    after = account(file, now + timedelta(days=3))
+    again = account(file, now + timedelta(days=3))  # and the clock may stand still, or go back
+    moments = [datetime.fromisoformat(text) for text in json.loads(file.read_text())]
+    assert moments == sorted(set(moments))
+    assert account_after(moments[:3]) == after
+    for old, new, moment in ((before, after, moments[1]), (after, again, moments[2])):
+        date = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
+        for name, rows in new.items():
+            for row in rows:
+                dates = [row[step] for step in Assignments.changed_by if step in row]
+                assert row in old[name] or max(dates) > date
+    pools = {pool["id"] for pool in again["pools"]} - {pool["id"] for pool in before["pools"]}
+    assert len(pools) == 2 * NEW_POOLS
+    recent = {row["pool_id"] for row in again["assignments"] if row["created"] > date}
+    assert len(recent) > 15  # pools that are worked on stay so, also when nobody looks for days
+
+
+def test_what_is_so_young_that_it_would_be_read_twice_is_not_made(tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc)
+    account(tmp_path / "emulator.json", now)
+    rows = account(tmp_path / "emulator.json", now + timedelta(minutes=1))
+    minute_ago = now.replace(tzinfo=None).isoformat()
+    for name in ("assignments", "pools", "user_bonuses", "operations"):
+        dates = [value for row in rows[name] for key, value in row.items() if key in DATES]
+        assert max(dates) <= minute_ago
 
 
 def test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names(
@@ -81,11 +165,15 @@ def test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names(
         (project.root / ".env").write_text(
             f"TAP_TOLOKA_TOKEN={emulator.key}\n"
             f"TAP_TOLOKA_API_URL={emulator.url}\n"
+            "TAP_TOLOKA__SELECT='[\"pools.*\"]'\n"
             f"TARGET_POSTGRES_SQLALCHEMY_URL={database.url}\n"
         )
         done = make_run(project)
     assert done.returncode == 0, done.stderr
-    assert "Read        20 pools, 20 of them new; 20 in all\n" in done.stdout
+    assert 'Streams     TAP_TOLOKA__SELECT=["pools.*"]\n' in done.stdout
+    ((name, told),) = summary(done.stdout).items()
+    assert (name, told[:3]) == ("pools", ["20", "20", "20"])
+    assert 'not selected, relation "assignments" does not exist\n' in done.stdout
     with database.connect() as connection:
         (count,) = connection.execute("SELECT count(*) FROM tap_toloka.pools").fetchall()[0]
     assert count == 20
@@ -115,4 +203,4 @@ def test_ctrl_c_leaves_nothing_running_and_does_not_hinder_the_next_run(project:
     assert still_running(project) == []
     again = make_run(project)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "; 1,003 in all\n" in again.stdout
+    assert summary(again.stdout)["pools"][2] == "63"

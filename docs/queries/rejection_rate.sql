@@ -1,0 +1,26 @@
+-- Rejection rate, by Toloker
+--
+-- Rejected assignments as a part of those that were reviewed: rejected / (accepted + rejected). One
+-- that was rejected and accepted after all is an accepted one. Of Tolokers with few reviewed
+-- assignments the rate says little; they are left out. Highest rate first.
+--
+-- Reads: assignments.
+
+WITH settings AS (SELECT 20 AS least_reviewed)
+
+SELECT
+    user_id,
+    accepted + rejected AS reviewed,
+    accepted,
+    rejected,
+    round(rejected::numeric / (accepted + rejected), 3) AS rejection_rate
+FROM (
+    SELECT
+        user_id,
+        count(*) FILTER (WHERE status = 'ACCEPTED') AS accepted,
+        count(*) FILTER (WHERE status = 'REJECTED') AS rejected
+    FROM assignments
+    GROUP BY user_id
+) AS counted
+WHERE accepted + rejected >= (SELECT least_reviewed FROM settings)
+ORDER BY rejection_rate DESC, reviewed DESC, user_id;

@@ -1,0 +1,212 @@
+"""The questions of docs/queries: PostgreSQL answers them as a few lines of Python do."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from tests.conftest import REPOSITORY
+from tests.runner import in_one_form
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+    from tests.conftest import Filled
+
+QUERIES = REPOSITORY / "docs/queries"
+FILES = sorted(path.name for path in QUERIES.glob("*.sql"))
+
+Json = dict[str, Any]
+Answer = list[tuple[Any, ...]]
+
+
+@pytest.fixture
+def warehouse(filled: Filled) -> Iterator[psycopg.Connection]:
+    """Connect to the tables, from a place that is far from UTC; what a test changes is undone."""
+    with filled.database.connect() as connection:
+        connection.execute("SET search_path TO tap_toloka; SET TIME ZONE 'Asia/Tokyo'")
+        yield connection
+        connection.rollback()
+
+
+def text_of(name: str) -> str:
+    return (QUERIES / name).read_text()
+
+
+def answer(warehouse: psycopg.Connection, name: str, **settings: str) -> Answer:
+    """Run a file; settings are values to put in place of those that it has at its top."""
+    text = text_of(name)
+    for setting, value in settings.items():
+        _, _, rest = text.partition("WITH settings AS (SELECT ")
+        old, _, _ = rest.partition(f" AS {setting})")
+        assert rest
+        text = text.replace(f"SELECT {old} AS", f"SELECT {value} AS")
+    return warehouse.execute(text).fetchall()
+
+
+def moment(printed: str) -> datetime:
+    return datetime.fromisoformat(in_one_form(printed).removesuffix("Z"))
+
+
+def rounded(number: Decimal, digits: int) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+
+
+def name_of(filled: Filled, pool_id: str) -> str | None:
+    """Return the name of a pool; NUL is what PostgreSQL cannot hold."""
+    (pool,) = [pool for pool in filled.rows("pools") if pool["id"] == pool_id]
+    name: str | None = pool.get("private_name")
+    return name
+
+
+def by(field: str, rows: list[Json]) -> dict[Any, list[Json]]:
+    groups: defaultdict[Any, list[Json]] = defaultdict(list)
+    for row in rows:
+        groups[row.get(field)].append(row)
+    return groups
+
+
+def with_status(filled: Filled, status: str) -> list[Json]:
+    return [row for row in filled.rows("assignments") if row["status"] == status]
+
+
+def test_the_cost_per_accepted_label_is_the_rewards_shared_out_among_the_tasks(
+    filled: Filled, warehouse: psycopg.Connection
+) -> None:
+    expected = []
+    for pool_id, accepted in by("pool_id", with_status(filled, "ACCEPTED")).items():
+        labels = sum(len(row.get("tasks") or []) for row in accepted)
+        cost = sum((Decimal(row.get("reward") or 0) for row in accepted), Decimal(0))
+        if labels:
+            each = rounded(cost / labels, 5)
+            name = name_of(filled, pool_id)
+            expected.append((pool_id, name, len(accepted), labels, cost, each))
+    expected.sort(key=lambda row: (-row[5], -row[4], row[0]))
+    assert len(expected) > 60
+    assert answer(warehouse, "cost_per_label.sql") == expected
+
+
+def test_the_time_to_submit_is_that_of_all_who_submitted(
+    filled: Filled, warehouse: psycopg.Connection
+) -> None:
+    def percentile(seconds: list[Decimal], part: Decimal) -> Decimal:
+        place = part * (len(seconds) - 1)
+        below, above = seconds[int(place)], seconds[min(int(place) + 1, len(seconds) - 1)]
+        return rounded(below + (above - below) * (place % 1), 1)
+
+    expected = []
+    submitted = [row for row in filled.rows("assignments") if row.get("submitted")]
+    for pool_id, rows in by("pool_id", submitted).items():
+        took = sorted(
+            Decimal(
+                (moment(row["submitted"]) - moment(row["created"])) // timedelta(milliseconds=1)
+            )
+            / 1000
+            for row in rows
+        )
+        median, slow = (percentile(took, Decimal(part)) for part in ("0.5", "0.9"))
+        expected.append((pool_id, name_of(filled, pool_id), len(rows), median, slow))
+    expected.sort(key=lambda row: (-row[3], row[0]))
+    assert len(expected) > 60
+    assert answer(warehouse, "time_to_submit.sql") == expected
+
+
+@pytest.mark.parametrize("least", [20, 30])
+def test_the_rejection_rate_is_of_what_was_reviewed_if_that_was_enough(
+    filled: Filled, warehouse: psycopg.Connection, least: int
+) -> None:
+    counts = {"ACCEPTED": 0, "REJECTED": 0}
+    expected = []
+    for user_id, rows in by("user_id", filled.rows("assignments")).items():
+        for status in counts:
+            counts[status] = sum(row["status"] == status for row in rows)
+        accepted, rejected = counts.values()
+        if (reviewed := accepted + rejected) >= least:
+            rate = rounded(Decimal(rejected) / reviewed, 3)
+            expected.append((user_id, reviewed, accepted, rejected, rate))
+    expected.sort(key=lambda row: (-row[4], -row[1], row[0] or "~"))
+    found = answer(warehouse, "rejection_rate.sql", least_reviewed=str(least))
+    assert found == expected
+    users = [row[0] for row in found]
+    assert ("e" * 32 in users, "f" * 32 in users) == (least == 20, False)
+    if least == 20:
+        assert found == answer(warehouse, "rejection_rate.sql")
+
+
+def test_the_spend_of_a_day_is_what_was_accepted_and_the_bonuses_that_were_given(
+    filled: Filled, warehouse: psycopg.Connection
+) -> None:
+    rewards: defaultdict[date, Decimal] = defaultdict(Decimal)
+    for row in with_status(filled, "ACCEPTED"):
+        rewards[moment(row["accepted"]).date()] += Decimal(row.get("reward") or 0)
+    bonuses: defaultdict[date, Decimal] = defaultdict(Decimal)
+    for row in filled.rows("user_bonuses"):
+        bonuses[moment(row["created"]).date()] += Decimal(row.get("amount") or 0)
+    days = sorted({*rewards, *bonuses}, reverse=True)
+    assert rewards.keys() - bonuses.keys()
+    assert bonuses.keys() - rewards.keys()
+    assert answer(warehouse, "spend_by_day.sql") == [
+        (day, rewards[day], bonuses[day], rewards[day] + bonuses[day]) for day in days
+    ]
+
+
+def test_a_pool_is_stuck_if_it_is_open_and_quiet_for_a_day(
+    filled: Filled, warehouse: psycopg.Connection
+) -> None:
+    assignments = by("pool_id", filled.rows("assignments"))
+    expected = []
+    for pool in filled.rows("pools"):
+        rows = assignments[pool["id"]]
+        submitted = [moment(row["submitted"]) for row in rows if row.get("submitted")]
+        opened = [moment(pool[name]) for name in ("created", "last_started") if pool.get(name)]
+        quiet_since = max(submitted + opened)
+        if (
+            pool["status"] == "OPEN"
+            and pool.get("type") != "TRAINING"
+            and quiet_since < filled.began - timedelta(days=1)
+        ):
+            active = sum(row["status"] == "ACTIVE" for row in rows)
+            last = max(submitted, default=None)
+            expected.append((pool["id"], pool.get("private_name"), quiet_since, last, active))
+    expected.sort(key=lambda row: (row[2], row[0]))
+    found = answer(warehouse, "stuck_pools.sql")
+    assert found == expected
+    borderline = {row[0]: row[4] for row in found if row[0].startswith("90000")}
+    assert borderline == {"9000001": 0, "9000003": 3, "9000008": 0}
+    assert any(last is None for _, _, _, last, _ in found)
+
+
+@pytest.mark.parametrize("name", ["cost_per_label.sql", "time_to_submit.sql"])
+def test_pools_that_were_not_read_are_there_without_a_name(
+    filled: Filled, warehouse: psycopg.Connection, name: str
+) -> None:
+    before = answer(warehouse, name)
+    pool_id = before[0][0]
+    assert before[0][1] == name_of(filled, pool_id)
+    warehouse.execute("DELETE FROM pools WHERE id = %s", [pool_id])
+    assert answer(warehouse, name) == [(pool_id, None, *before[0][2:]), *before[1:]]
+
+
+def test_a_file_reads_the_tables_that_it_names_and_no_others(
+    filled: Filled,
+) -> None:
+    assert len(FILES) == 5
+    with filled.database.connect() as connection:
+        for name in FILES:
+            reads = re.search(r"^-- Reads: (.+)[.]$", text_of(name), flags=re.MULTILINE)
+            assert reads
+            connection.execute("CREATE SCHEMA few; SET search_path TO few")
+            for table in reads[1].split(", "):
+                connection.execute(
+                    SQL("CREATE VIEW {0} AS SELECT * FROM tap_toloka.{0}").format(Identifier(table))
+                )
+            answer(connection, name)
+            connection.rollback()
