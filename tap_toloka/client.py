@@ -32,7 +32,7 @@ from tap_toloka.errors import (
     TolokaError,
     describe,
     host_of,
-    is_gone,
+    refusal_of,
     root_cause,
     seconds_asked_for,
 )
@@ -362,9 +362,7 @@ class TolokaStream(RESTStream[str | None]):
             else:
                 raise RetriableAPIError(answer, response)
         msg = f"{self.name}: {answer}"
-        if (gone := is_gone(response)) or status in {HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT}:
-            raise RefusedError(msg, gone=gone)
-        raise FatalAPIError(msg)
+        raise refusal_of(response, msg)
 
     @property
     def _asked(self) -> str:
@@ -490,8 +488,9 @@ class TolokaStream(RESTStream[str | None]):
             raise error
         owner = context[self.lists_of]
         if owner not in self.refused:
-            self.refused[owner] = error
             self.logger.warning("Without those of %s %s: %s", self.lists_of, owner, error)
+        if owner not in self.refused or not error.gone:
+            self.refused[owner] = error
 
     def _patient(self, pace: Pace) -> Callable[[_Part], _Answer]:
         """Return `_get_page`, at a pace that all threads share, and trying again what may pass."""
@@ -564,7 +563,7 @@ class TolokaStream(RESTStream[str | None]):
         except ValueError as error:
             msg = f"Toloka's answer is not what the schema of {self.name} says: {error}"
             raise BrokenAnswerError(msg, response) from error
-        for name in self._surplus:
+        for name in self.surplus:
             for row in rows:
                 row.pop(name, None)
         cursor.advance(response)
@@ -600,6 +599,7 @@ class TolokaStream(RESTStream[str | None]):
         other.ABORT_AT_RECORD_COUNT = self.ABORT_AT_RECORD_COUNT
         needed = {other.id_field, *fields, *other.made_from}
         other.reader = other.reader_of({n: other.schema["properties"][n] for n in needed})
+        other.surplus = []
         with closing(other.pages()) as pages:
             rows = itertools.chain.from_iterable(map(as_objects, pages))
             for row in itertools.islice(rows, self.ABORT_AT_RECORD_COUNT):
@@ -706,7 +706,7 @@ class TolokaStream(RESTStream[str | None]):
         return self.reader_of(needed | self.stream_maps[0].raw_schema["properties"])
 
     @cached_property
-    def _surplus(self) -> list[str]:
+    def surplus(self) -> list[str]:
         """What is read though it is deselected."""
         wanted = self.stream_maps[0].raw_schema["properties"]
         return [name for name in self.made_from if name not in wanted]

@@ -19,6 +19,7 @@ QUOTA_SECONDS = {"MIN": 60, "HOUR": 60 * 60, "DAY": 24 * 60 * 60}
 
 _GONE_CODES = {"DOES_NOT_EXIST", "OPERATION_LOGS_ARCHIVED", "RESULTS_EXPIRED"}
 _GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+_REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT}
 _LONGEST_PAYLOAD = 300
 
 
@@ -58,9 +59,16 @@ class TolokaError(msgspec.Struct):
         return quota if isinstance(quota, str) else None
 
 
-def is_gone(response: requests.Response) -> bool:
-    """Tell whether an answer says that what was asked for is there no more (openapi)."""
-    return response.status_code in _GONE or TolokaError.of(response).code in _GONE_CODES
+def refusal_of(response: requests.Response, message: str) -> FatalAPIError:
+    """Make the error for an answer that asking again would not better.
+
+    What has no code of Toloka's comes from somebody between, and says nothing of rows.
+    """
+    code, status = TolokaError.of(response).code, response.status_code
+    gone = code in _GONE_CODES or status in _GONE
+    if code and (gone or status in _REFUSED):
+        return RefusedError(message, gone=gone)
+    return FatalAPIError(message)
 
 
 def describe(response: requests.Response) -> str:

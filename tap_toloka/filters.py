@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass, field
+from functools import partial
 
 from tap_toloka import dates
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_toloka.ids import Order
 
@@ -110,18 +111,17 @@ class Filters:
         return normal
 
     def _normal(self, name: str, value: t.Any) -> str:  # noqa: ANN401  # checked by its schema
-        if name in _ranges(self.dates):
-            return dates.canonical(value)
-        if name in self.lists:
-            as_id = _number if self.lists[name] is int else _text_id
-            return ",".join(sorted({as_id(str(id_)) for id_ in value}))
-        if name in self.several or name in self.many:
-            return ",".join(sorted(set(value)))
-        if name in self.references or (name in _ranges(self.ids) and self.id_order is int):
-            return _number(str(value))
-        if name in _ranges(self.ids):
-            return _text_id(value)
-        return str(value).lower() if name in self.flags else str(value)
+        as_id = _number if self.id_order is int else _text_id
+        kinds: tuple[tuple[Iterable[str], Callable[[t.Any], str]], ...] = (
+            (_ranges(self.dates), dates.canonical),
+            (self.lists, partial(_joined, _number if self.lists.get(name) is int else _text_id)),
+            ((*self.several, *self.many), partial(_joined, str)),
+            (self.flags, lambda flag: str(flag).lower()),
+            (self.references, _number),
+            (_ranges(self.ids), as_id),
+            ((*self.numbers, *_ranges(self.numbers)), lambda number: str(int(number))),
+        )
+        return next((convert(value) for names, convert in kinds if name in names), value)
 
     def parameters(
         self, normal: Mapping[str, str], context: Mapping[str, str] | None = None
@@ -161,11 +161,15 @@ def _enum(values: Sequence[str]) -> dict[str, t.Any]:
     return {"type": "string", "enum": list(values)}
 
 
-def _number(text: str) -> str:
-    if not _NUMBER.fullmatch(text):
-        msg = f"{text!r} is not an id; ids are decimal numbers"
+def _joined(convert: Callable[[t.Any], str], values: Iterable[t.Any]) -> str:
+    return ",".join(sorted(set(map(convert, values))))
+
+
+def _number(id_: str | int) -> str:
+    if not _NUMBER.fullmatch(str(id_)):
+        msg = f"{str(id_)!r} is not an id; ids are decimal numbers"
         raise ValueError(msg)
-    return str(int(text))
+    return str(int(id_))
 
 
 def _text_id(text: str) -> str:

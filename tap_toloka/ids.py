@@ -46,7 +46,8 @@ def scale_of(id_: str, order: Order) -> Scale | None:
     digits = len(id_) - len(hyphens)
 
     def place(other: str) -> int:
-        if len(other) != len(id_) or [n for n, c in enumerate(other) if c == "-"] != hyphens:
+        places = [n for n, character in enumerate(other) if character == "-"]
+        if len(other) != len(id_) or places != hyphens or not _HEXADECIMAL.fullmatch(other):
             msg = f"{other!r} is not written as {id_!r} is"
             raise ValueError(msg)
         return int(other.replace("-", ""), 16)

@@ -138,7 +138,6 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_filter(
         assert len(error.splitlines()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="3.0 is an integer to JSON Schema, and goes out as 3.0")
 def test_a_number_is_sent_without_a_fraction() -> None:
     assert ALL.normal({"overlap": 3.0}) == {"overlap": "3"}
 

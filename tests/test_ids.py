@@ -82,7 +82,6 @@ def test_an_id_of_other_letters_has_no_number(odd: str) -> None:
         scale("0123456789ab").place(odd)
 
 
-@pytest.mark.xfail(strict=True, reason="int takes more than lower-case digits")
 @pytest.mark.parametrize(
     "odd",
     [

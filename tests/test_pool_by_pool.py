@@ -181,7 +181,6 @@ def test_what_is_deselected_or_mapped_of_pools_decides_nothing(
             assert [r["id"] for r in run.records] == [rows[0]["id"]]
 
 
-@pytest.mark.xfail(strict=True, reason="KeyError: the mapper has no map for pools")
 @every_stream
 def test_a_catalog_need_not_have_pools(stream: type[TolokaStream]) -> None:
     catalog = catalog_of(stream=stream.name)
@@ -585,7 +584,6 @@ def test_a_gone_pool_does_not_excuse_a_refused_one(five: Emulator) -> None:
     assert bookmark_of(run) == f"{BOOKMARK}Z"
 
 
-@pytest.mark.xfail(strict=True, reason="the first answer for a pool is the one that counts")
 def test_a_pool_of_which_one_list_is_gone_and_one_refused_is_refused(five: Emulator) -> None:
     for status, params in ((404, {"created_gt": "*"}), (403, {"accepted_gt": "*"})):
         refused = {"pool_id": "3", **params}
@@ -596,7 +594,6 @@ def test_a_pool_of_which_one_list_is_gone_and_one_refused_is_refused(five: Emula
     assert bookmark_of(run) == f"{BOOKMARK}Z"
 
 
-@pytest.mark.xfail(strict=True, reason="a 404 of a proxy counts as Toloka's")
 def test_what_somebody_else_says_of_a_pool_moves_no_bookmark(five: Emulator) -> None:
     page = "<html>404 Not Found</html>"
     params = {"pool_id": "3"}
