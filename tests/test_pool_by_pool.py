@@ -309,6 +309,57 @@ def test_a_look_back_reaches_pools_that_had_settled(stream: type[TolokaStream]) 
 
 
 @every_stream
+def test_a_training_is_asked_as_a_pool_is_and_once_if_it_is_listed_as_one(
+    stream: type[TolokaStream],
+) -> None:
+    plain = [
+        open_pool("1"),
+        make_pool("2", LONG_AGO, status="ARCHIVED"),
+        make_pool("3", shifted(BOOKMARK, days=1), status="ARCHIVED"),
+        open_pool("4", assignment_max_duration_seconds=None),
+    ]
+    # The list of trainings does not tell how long a review may take.
+    seconds = (21 + 30) * DAY + 600
+    edge = [shifted(BOOKMARK, seconds=late - seconds) for late in (0, 1)]
+    ended = [make_pool(str(5 + n), at, status="ARCHIVED") for n, at in enumerate(edge)]
+    rows = {
+        "pools": [plain[0], open_pool("9")],
+        "trainings": [*plain, *ended],
+        stream.name: [row_of(stream, str(id_), 1, BOOKMARK) for id_ in range(1, 10)],
+    }
+    each_date = len(stream.changed_by)
+    with Emulator(rows=rows) as emulator:
+        first = run_inside(config_for(emulator), stream=stream.name)
+        assert sorted(r.params["pool_id"] for r in asked(emulator, stream)) == [*"1234569"]
+        assert len(first.ids) == 7
+        emulator.clear_requests()
+        run_inside(config_for(emulator), state_of(stream), stream=stream.name)
+        assert Counter(r.params["pool_id"] for r in asked(emulator, stream)) == {
+            "1": each_date,
+            "3": 1,
+            "4": each_date,
+            "6": each_date,
+            "9": each_date,
+        }
+
+
+@every_stream
+def test_a_training_can_be_chosen(
+    stream: type[TolokaStream], caplog: pytest.LogCaptureFixture
+) -> None:
+    pools, trainings = ([open_pool(id_, project_id=id_) for id_ in ids] for ids in ("12", "34"))
+    with Emulator(rows={"pools": pools, "trainings": trainings}) as emulator:
+        for chosen in ({"pool_id": [1, 4]}, {"project_id": [1, 4]}, {"project_id": [4]}):
+            emulator.clear_requests()
+            config = config_for(emulator, filters={stream.name: chosen})
+            run_inside(config, stream=stream.name)
+            assert pools_asked(emulator, stream) == {"1", "4"} & {
+                str(id_) for ids in chosen.values() for id_ in ids
+            }
+    assert "not there" not in caplog.text
+
+
+@every_stream
 def test_a_full_table_is_all_pools(stream: type[TolokaStream]) -> None:
     pools = [make_pool("1", LONG_AGO, status="ARCHIVED"), open_pool("2")]
     rows = [row_of(stream, pool["id"], 1, LONG_AGO) for pool in pools]
