@@ -9,7 +9,7 @@ BIN := .venv/bin
 help: ## show this
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
 
-run: .venv/installed .meltano/installed ## read Toloka, or an emulator of it, into PostgreSQL and sum up
+run: .venv/installed .meltano/installed ## read Toloka, or an emulator of it, into PostgreSQL, and ask it three questions
 	@$(BIN)/python -m scripts.run
 
 test: lint types pytest ## everything that must pass

@@ -1,18 +1,22 @@
-"""The questions of docs/queries: PostgreSQL answers them as a few lines of Python do."""
+"""What docs say of tables: PostgreSQL answers questions as Python does, and tables join so."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from tap_toloka.streams import STREAMS
 from tests.conftest import REPOSITORY
-from tests.runner import in_one_form
+from tests.emulator import POOL_IDS, make_world
+from tests.runner import catalog_of, in_one_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,3 +214,91 @@ def test_a_file_reads_the_tables_that_it_names_and_no_others(
                 )
             answer(connection, name)
             connection.rollback()
+
+
+# What docs/streams.md says
+
+
+def block(language: str) -> str:
+    """Return the one block of docs/streams.md that is in a language."""
+    text = (REPOSITORY / "docs/streams.md").read_text()
+    (found,) = re.findall(rf"^```{language}\n(.+?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+RELATIONS = re.findall(
+    r'^ +(\w+) [|}][|o]--[|o][|{] (\w+) : "(\S+) = (\S+)"$', block("mermaid"), flags=re.MULTILINE
+)
+
+
+def values_at(path: str, rows: list[Json]) -> set[str]:
+    """Return all that there is at a path of the picture."""
+    found: list[Any] = list(rows)
+    for name in path.split("."):
+        found = [row[name.removesuffix("[]")] for row in found if row.get(name.removesuffix("[]"))]
+        if name.endswith("[]"):
+            found = [*chain.from_iterable(found)]
+    return set(found)
+
+
+def test_the_picture_has_a_line_for_each_stream_and_nothing_that_is_not_looked_at() -> None:
+    first, *lines = block("mermaid").splitlines()
+    assert first == "erDiagram"
+    assert len(lines) == len(RELATIONS)
+    assert {name for line in RELATIONS for name in line[:2]} == {s.name for s in STREAMS}
+
+
+@pytest.mark.parametrize(("one", "many", "key", "reference"), RELATIONS)
+def test_tables_join_by_columns_that_they_have(
+    one: str, many: str, key: str, reference: str
+) -> None:
+    for stream, path in ((one, key), (many, reference)):
+        (entry,) = [entry for entry in catalog_of()["streams"] if entry["stream"] == stream]
+        schema = entry["schema"]
+        for name in path.split("."):
+            if "properties" not in schema:  # free in form
+                assert path == "parameters.pool_id"
+                break
+            schema = schema["properties"][name.removesuffix("[]")]
+            assert ("items" in schema) == name.endswith("[]")
+            schema = schema.get("items", schema)
+        else:
+            assert "string" in schema["type"]
+
+
+@pytest.fixture(scope="module")
+def world() -> dict[str, list[Json]]:
+    """Make an account whose rows belong together."""
+    return make_world(pools=40, assignments=600, seed=3, now=datetime.now(timezone.utc))
+
+
+@pytest.mark.parametrize(("one", "many", "key", "reference"), RELATIONS)
+def test_what_a_row_refers_to_is_there(
+    world: dict[str, list[Json]], one: str, many: str, key: str, reference: str
+) -> None:
+    keys, references = values_at(key, world[one]), values_at(reference, world[many])
+    if reference == "interlocutors[].id":  # Tolokers, and the requester
+        references -= values_at("id", world["requester"])
+    assert references
+    assert references <= keys
+
+
+def test_the_query_beside_the_picture_gives_each_label(
+    filled: Filled, warehouse: psycopg.Connection
+) -> None:
+    # All but a pool that also has answers which do not go with its tasks.
+    pools = {pool["id"] for pool in filled.rows("pools")} - {*POOL_IDS}
+    labels = [
+        (row["pool_id"], row["user_id"], task["id"], solution["output_values"])
+        for row in with_status(filled, "ACCEPTED")
+        if row["pool_id"] in pools and row.get("solutions")
+        for task, solution in zip(row["tasks"], row["solutions"], strict=True)
+    ]
+    found = warehouse.execute(block("sql")).fetchall()
+    assert len(labels) > 1000
+    answered = [row for row in found if row[0] in pools and row[3] is not None]
+    assert in_order(answered) == in_order(labels)
+
+
+def in_order(rows: Answer) -> list[str]:
+    return sorted(json.dumps(row, sort_keys=True, default=str) for row in rows)
