@@ -18,9 +18,11 @@ from benchmarks.work import Work, newest
 KIT_POOLS = 100
 """As many pools are read with toloka-kit, which would take long for more."""
 
-TAP = Peer(title="tap-toloka", folder="tap_toloka", script="read_assignments.py")
+TAP = Peer(title="tap-toloka", folder="tap_toloka", options=("--stream", "assignments"))
 ONE_CONNECTION = dataclasses.replace(
-    TAP, title="tap-toloka, 1 connection", options=("--settings", '{"max_concurrency": 1}')
+    TAP,
+    title="tap-toloka, 1 connection",
+    options=(*TAP.options, "--settings", '{"max_concurrency": 1}'),
 )
 LOOP = Peer(title="bare loop", folder="bare_loop", script="read_assignments.py", library=True)
 SMALL_PAGE = 1_000
@@ -124,7 +126,7 @@ def _measure_later(
     for step in range(arguments.rounds):
         emulator.ids = _change(step, work, emulator)
         state = json.dumps(json.loads(last.last_line)["value"])
-        peer = dataclasses.replace(TAP, options=("--state", state))
+        peer = dataclasses.replace(TAP, options=(*TAP.options, "--state", state))
         last = run_peer(peer, emulator, arguments.limit)
         later.runs.append(last)
         _tell(f"next run {step + 1}", later)
