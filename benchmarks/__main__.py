@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from benchmarks import chart, measure, page
+from benchmarks import chart, page
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.peer import LOOP, PEERS, TAP, Peer
-from benchmarks.results import Result, Run, tables
-from benchmarks.rows import ids_in
+from benchmarks.results import Result, tables
+from benchmarks.run import run_peer
 
 DRAWN = 30_000
 """As many pools are in the chart."""
@@ -81,40 +77,19 @@ def main() -> None:
 
 def _measure_all(peers: list[Peer], latency: int, arguments: argparse.Namespace) -> list[Result]:
     """Measure in rounds, so that what else the machine does hits all alike."""
-    results = [Result(peer=peer, latency=latency, pools=arguments.pools, runs=[]) for peer in peers]
-    with EmulatorProcess(arguments.pools, latency / 1000) as emulator:
+    results = [Result(peer, latency, arguments.pools) for peer in peers]
+    with EmulatorProcess.with_pools(arguments.pools, latency / 1000) as emulator:
         for number in range(1, arguments.rounds + 1):
             for result in results:
                 if sum(run.seconds for run in result.runs) > arguments.budget:
                     continue
-                run = _measure(result.peer, emulator, arguments.limit)
+                run = run_peer(result.peer, emulator, arguments.limit)
                 result.runs.append(run)
                 print(
                     f"{latency} ms, round {number}, {result.peer.title}: {run.seconds:.2f} s",
                     file=sys.stderr,
                 )
     return results
-
-
-def _measure(peer: Peer, emulator: EmulatorProcess, limit: float) -> Run:
-    """Run a peer once, for `limit` seconds at most."""
-    emulator.forget_requests()
-    with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder, "out"), Path(folder, "err")
-        command = [sys.executable, "-I", "-S", measure.__file__, str(limit), str(out), str(err)]
-        command += [*peer.command, emulator.url, emulator.key]
-        took = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-        stats = emulator.stats()
-        ids = list(ids_in(out))
-        if took["status"]:
-            print(err.read_text()[-2000:], file=sys.stderr)
-    return Run(
-        **took,
-        requests=stats["requests"],
-        most_in_flight=stats["most_in_flight"],
-        rows=len(ids),
-        different=len(emulator.ids.intersection(ids)),
-    )
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ def draw(results: Sequence[Result]) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-            f"<title>Seconds to read {results[0].pools:,} pools, less is better</title>",
+            f"<title>Seconds to read {results[0].expected:,} pools, less is better</title>",
             f"<style>{STYLE}</style>",
             f'<rect class="ground" width="{WIDTH}" height="{height}" rx="6"/>',
-            *_legend(latencies, results[0].pools),
+            *_legend(latencies, results[0].expected),
             *_bars(results, latencies, titles, (WIDTH - LEFT - RIGHT) / longest),
             "</svg>",
             "",

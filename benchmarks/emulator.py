@@ -12,32 +12,40 @@ from tests.emulator import make_pools
 from tests.emulator.api import KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from typing_extensions import Self
 
 
 class EmulatorProcess:
-    """Serves pools like Toloka's richest example, for as long as a `with` block runs.
+    """Serves rows for as long as a `with` block runs.
 
     Args:
-        pools: How many there are.
-        latency: Seconds that each answer takes.
+        module: What is run.
+        options: What it is given.
+        ids: The ids of the rows that are read.
 
     Attributes:
         url: Where it is.
         key: An API key that it accepts.
-        ids: The ids of its pools.
+        ids: The ids of the rows that are read.
     """
 
     key = KEY
 
-    def __init__(self, pools: int, latency: float = 0) -> None:
-        self.ids = {pool["id"] for pool in make_pools(pools)}
-        command = [sys.executable, "-m", "tests.emulator", f"--pools={pools}"]
-        command.append(f"--latency={latency}")
+    def __init__(self, module: str, *options: str, ids: set[str]) -> None:
+        self.ids = ids
+        command = [sys.executable, "-m", module, *options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         line = self._process.stdout.readline() if self._process.stdout else ""
         self.url = next(word for word in line.split() if word.startswith("http://"))
         self._session = requests.Session()
+
+    @classmethod
+    def with_pools(cls, count: int, latency: float = 0) -> Self:
+        """Serve pools like Toloka's richest example; each answer takes `latency` seconds."""
+        options = [f"--pools={count}", f"--latency={latency}"]
+        return cls("tests.emulator", *options, ids={pool["id"] for pool in make_pools(count)})
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +66,14 @@ class EmulatorProcess:
     def add_fault(self, **fields: object) -> None:
         """Let something go wrong; the fields are those of `Fault`."""
         self._ask("POST", "faults", json=fields)
+
+    def add_rows(self, name: str, rows: Iterable[object]) -> None:
+        """Add rows to a list."""
+        self._ask("POST", name, json=list(rows))
+
+    def change_row(self, name: str, row_id: str, fields: Mapping[str, object]) -> None:
+        """Set fields of a row of a list."""
+        self._ask("PATCH", f"{name}/{row_id}", json=fields)
 
     def stats(self) -> dict[str, int]:
         """Return how many `requests` there were since they were forgotten, `most_in_flight`."""

@@ -105,7 +105,7 @@ def main() -> None:
     peers = [PEERS[name] for name in arguments.peers]
     for peer in peers:
         peer.install()
-    with EmulatorProcess(POOLS) as emulator:
+    with EmulatorProcess.with_pools(POOLS) as emulator:
         outcomes = {case: [_try(peer, case, emulator) for peer in peers] for case in CASES}
     leaking = {
         peer.title

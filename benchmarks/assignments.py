@@ -1,0 +1,181 @@
+"""Measures how fast the tap reads assignments pool by pool, and what has changed since."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shlex
+import sys
+
+from benchmarks import page
+from benchmarks.emulator import EmulatorProcess
+from benchmarks.peer import Peer
+from benchmarks.results import MEGABYTE, Result, table, tables
+from benchmarks.run import run_peer
+from benchmarks.work import Work, newest
+
+KIT_POOLS = 100
+"""As many pools are read with toloka-kit, which would take long for more."""
+
+TAP = Peer(title="tap-toloka", folder="tap_toloka", options=("--stream", "assignments"))
+ONE_CONNECTION = dataclasses.replace(
+    TAP,
+    title="tap-toloka, 1 connection",
+    options=(*TAP.options, "--settings", '{"max_concurrency": 1}'),
+)
+LOOP = Peer(title="bare loop", folder="bare_loop", script="read_assignments.py", library=True)
+SMALL_PAGE = 1_000
+"""As many assignments are in an answer to the tap, unless it is set otherwise."""
+SMALL_PAGES = dataclasses.replace(
+    LOOP, title=f"bare loop, {SMALL_PAGE:,} in an answer", options=(f"--limit={SMALL_PAGE}",)
+)
+KIND = "assignments"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.assignments",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--pools", type=int, default=2_000, help="how many pools there are")
+    add("--assignments", type=int, default=500, help="how many assignments each has")
+    add("--latency", type=float, default=0.1, help="seconds that Toloka takes for an answer")
+    add("--rounds", type=int, default=3, help="runs of each peer; medians are told")
+    add("--limit", type=int, default=500, help="seconds after which a run is ended")
+    add("--budget", type=int, default=150, help="seconds after which a peer gets no further run")
+    add("--write", action="store_true", help="put the result into the docs")
+    arguments = parser.parse_args()
+    if arguments.write and not page.has(_section(arguments)):
+        parser.error(f"{page.PAGE} has no section for {_section(arguments)}")
+    return arguments
+
+
+def _section(arguments: argparse.Namespace) -> str:
+    return f"assignments {arguments.pools} x {arguments.assignments}"
+
+
+def main() -> None:
+    """Run all peers in turn, round after round, then the tap after changes, and print tables."""
+    arguments = _arguments()
+    work = Work(arguments.pools, arguments.assignments, newest())
+    latency = round(1_000 * arguments.latency)
+    results, kit = _results(work, latency), _result_of_kit(work, latency)
+    peers = [result.peer for result in (*results, kit)]
+    for peer in peers:
+        peer.install()
+    options = [str(work.pools), str(work.assignments), work.until.isoformat()]
+    with EmulatorProcess(
+        "benchmarks.serve", *options, str(arguments.latency), ids=set(work.ids())
+    ) as emulator:
+        for number in range(1, arguments.rounds + 1):
+            _measure_round(number, results, emulator, arguments)
+        kit.runs.append(run_peer(kit.peer, emulator, arguments.limit))
+        later = _measure_later(results[0], work, emulator, arguments)
+    command = shlex.join(["python", "-m", "benchmarks.assignments", *sys.argv[1:]])
+    told = "\n\n".join(
+        [
+            *tables([*results, kit], LOOP),
+            _compared([*results, kit]),
+            _table_of_later(later),
+            page.circumstances(command, peers),
+        ]
+    )
+    print(told)
+    if arguments.write:
+        page.write(_section(arguments), told)
+
+
+def _results(work: Work, latency: int) -> list[Result]:
+    """Make room for the runs of who reads everything, of the tap first."""
+    peers = [TAP, ONE_CONNECTION, LOOP]
+    if work.assignments > SMALL_PAGE:
+        peers.append(SMALL_PAGES)
+    return [Result(peer, latency, work.pools * work.assignments, KIND) for peer in peers]
+
+
+def _result_of_kit(work: Work, latency: int) -> Result:
+    pools = min(KIT_POOLS, work.pools)
+    peer = Peer(
+        title=f"toloka-kit, {pools} of the pools" if pools < work.pools else "toloka-kit",
+        folder="toloka_kit",
+        script="read_assignments.py",
+        options=(str(pools),),
+        library=True,
+    )
+    return Result(peer, latency, pools * work.assignments, KIND)
+
+
+def _measure_round(
+    number: int, results: list[Result], emulator: EmulatorProcess, arguments: argparse.Namespace
+) -> None:
+    for result in results:
+        if sum(run.seconds for run in result.runs) <= arguments.budget:
+            result.runs.append(run_peer(result.peer, emulator, arguments.limit))
+            _tell(f"round {number}", result)
+
+
+def _measure_later(
+    first: Result, work: Work, emulator: EmulatorProcess, arguments: argparse.Namespace
+) -> Result:
+    """Run the tap again and again, each time with the state of the run before, after changes."""
+    later = Result(TAP, first.latency, work.changes, KIND)
+    last = first.runs[-1]
+    for step in range(arguments.rounds):
+        emulator.ids = _change(step, work, emulator)
+        state = json.dumps(json.loads(last.last_line)["value"])
+        peer = dataclasses.replace(TAP, options=(*TAP.options, "--state", state))
+        last = run_peer(peer, emulator, arguments.limit)
+        later.runs.append(last)
+        _tell(f"next run {step + 1}", later)
+    return later
+
+
+def _change(step: int, work: Work, emulator: EmulatorProcess) -> set[str]:
+    """Let assignments move on and new ones come; return the ids of all these."""
+    changed, added = dict(work.changed(step)), list(work.added(step))
+    for row_id, fields in changed.items():
+        emulator.change_row("assignments", row_id, fields)
+    emulator.add_rows("assignments", added)
+    return {*changed, *(row["id"] for row in added)}
+
+
+def _tell(what: str, result: Result) -> None:
+    print(f"{what}, {result.peer.title}: {result.runs[-1].seconds:.2f} s", file=sys.stderr)
+
+
+def _compared(results: list[Result]) -> str:
+    """Tell how many times as fast as each other one the tap is."""
+    tap, *others = results
+    lines = [f"- {other.peer.title}: {_times(tap, other)}" for other in others]
+    return "\n".join(["The tap is so many times as fast as others, least and most:", "", *lines])
+
+
+def _times(tap: Result, other: Result) -> str:
+    """Compare medians, and the slowest runs of the one with the fastest of the other."""
+    ours = [run.seconds / tap.expected for run in tap.runs]
+    theirs = [run.seconds / other.expected for run in other.runs]
+    least, most = min(theirs) / max(ours), max(theirs) / min(ours)
+    return f"{other.a_row / tap.a_row:.1f} ({least:.1f} to {most:.1f})"
+
+
+def _table_of_later(later: Result) -> str:
+    head = ["the next run", "wall, s", "min to max", "CPU, s", "peak, MB"]
+    row = [
+        f"{later.expected:,} assignments changed",
+        f"{later.seconds:.2f}",
+        later.spread,
+        f"{later.median(lambda run: run.cpu_seconds):.2f}",
+        f"{later.median(lambda run: run.peak_bytes) / MEGABYTE:.0f}",
+        f"{later.median(lambda run: run.requests):,.0f}",
+        f"{later.median(lambda run: run.most_in_flight):.0f}",
+        f"**{later.wrong}**" if later.wrong else "all, once",
+        str(len(later.runs)),
+    ]
+    return table([*head, "requests", "at once", "changes read", "runs"], [row])
+
+
+if __name__ == "__main__":
+    main()
