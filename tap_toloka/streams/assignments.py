@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
     from tap_toloka.rows import Row
 
-_NULL = msgspec.Raw(b"null")
+_NULL = b"null"
 
 
 class Assignments(PoolByPool):
@@ -51,9 +51,13 @@ class Assignments(PoolByPool):
             ValueError: If a row has none of the dates.
         """
         for row in rows:
-            dates = (row[name] for name in self.made_from if name in row)
-            stamped = [date for date in dates if date != _NULL]
-            if not stamped:
+            latest = b""
+            for name in self.made_from:
+                date = bytes(row.get(name, _NULL))
+                # They have one form, in which the order of texts is the order of time.
+                if date > latest and date != _NULL:
+                    latest = date
+            if not latest:
                 msg = "an assignment has none of its dates"
                 raise ValueError(msg)
-            row["updated"] = max(stamped, key=bytes)  # they have one form: text order is time order
+            row["updated"] = msgspec.Raw(latest)
