@@ -132,7 +132,8 @@ class Account(Emulator):
     Args:
         seed: Other lives for another seed.
         runs: Moments about which much happens.
-        late_from: From when on what happens is listed late, if not always; None: never.
+        late_from: From when on what happens is listed late, if not always.
+        at_last: How often a step is taken at the last moment.
 
     Attributes:
         now: What time it is.
@@ -149,7 +150,8 @@ class Account(Emulator):
         seed: object = 0,
         *,
         runs: tuple[datetime, ...] = (),
-        late_from: datetime | None = BEGINNING,
+        late_from: datetime = BEGINNING,
+        at_last: float = 0,
     ) -> None:
         super().__init__(rows={"app_projects": make_rows("app_projects", len(APP_PROJECT_IDS))})
         self.now = BEGINNING
@@ -163,6 +165,7 @@ class Account(Emulator):
         self.dice = Dice(f"account {seed}")
         self._runs = runs
         self._late_from = late_from
+        self._at_last = at_last
         self._plan: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
         self._lock = threading.Lock()
@@ -297,7 +300,8 @@ class Account(Emulator):
         self.printed[stream][row_id].append((max(changes(kind, record)), record))
         if self._runs:
             last = self.now + self._patience(record)
-            self.plan_step(stream, self.moment(self.now, last), row_id)
+            at = last if self.dice.chance(self._at_last) else self.moment(self.now, last)
+            self.plan_step(stream, at, row_id)
 
     def _patience(self, record: Json) -> timedelta:
         """Return how long the next step takes at most: what the rule of settled pools knows."""
@@ -312,7 +316,7 @@ class Account(Emulator):
 
     def _late(self) -> float:
         """Return in how many seconds what happens now is listed."""
-        if self._late_from is None or self.now < self._late_from or self.dice.chance(0.3):
+        if self.now < self._late_from or self.dice.chance(0.3):
             return 0
         return self.dice.pick((LATEST_SECONDS, self.dice.uniform(0, LATEST_SECONDS)))
 

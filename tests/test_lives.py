@@ -28,7 +28,7 @@ from tap_toloka.streams.tasks import Tasks, TaskSuites
 from tap_toloka.streams.trainings import Trainings
 from tap_toloka.streams.users import Skills, UserRestrictions, UserSkills
 from tap_toloka.streams.webhooks import WebhookSubscriptions
-from tests.emulator import APP_PROJECT_IDS, Fault, make_rows
+from tests.emulator import APP_PROJECT_IDS, Fault, make_pool, make_rows
 from tests.emulator.data import Dice, print_exactly
 from tests.lists import emulator_with, in_order, printed
 from tests.lives_helpers import (
@@ -103,8 +103,9 @@ class Interleaved(RuleBasedStateMachine):
         super().__init__()
         self.account = Account()
         self.account.__enter__()
-        self.pool_ids = [self.account.plan_pool(BEGINNING, [(BEGINNING, END)]) for _ in range(2)]
-        self.account.go_on(timedelta(minutes=2))
+        self.pool_ids = ["999999", "1000000"]
+        created = print_exactly(BEGINNING)
+        self.account.pools.add(make_pool(id_, created, status="OPEN") for id_ in self.pool_ids)
         self.warehouse = Warehouse(self.account, *CHANGING, batch_size=2, max_retries=0)
 
     def teardown(self) -> None:
@@ -148,7 +149,7 @@ class Interleaved(RuleBasedStateMachine):
 
 
 TestInterleaved = Interleaved.TestCase
-TestInterleaved.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+TestInterleaved.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)
 
 
 # Pools that are left out
@@ -215,7 +216,7 @@ def test_no_change_is_lost_in_pools_that_are_left_out(seed: int) -> None:
     asked = {}
     for skip in (True, False):
         runs = tuple(moments(Dice(seed), 12, END))
-        with Account(seed, runs=runs) as account:
+        with Account(seed, runs=runs, at_last=0.8) as account:
             plan_assignments(account, 400, 10, END)
             settings = {"skip_settled_pools": skip, "batch_size": 1_000}
             warehouse = Warehouse(account, Assignments, **settings)
