@@ -23,6 +23,7 @@ from tap_toloka.streams.tasks import Tasks, TaskSuites
 from tests.emulator import Emulator, Fault, lives, make_pool, make_pools
 from tests.emulator.data import Dice
 from tests.runner import TAP, Run, catalog_of, config_for, run_inside, run_process
+from tests.test_parallel import threads_of_ours, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -473,6 +474,7 @@ def test_an_assignment_that_changed_twice_comes_once() -> None:
     [
         ({"pool_id": [2]}, {"2"}),
         ({"pool_id": ["2", 40, "0003"]}, {"2", "3", "40"}),
+        ({"pool_id": [9, 100]}, {"9", "100"}),
         ({"project_id": [7]}, {"2", "40"}),
         ({"project_id": ["7", 8]}, {"2", "3", "40"}),
         ({"project_id": [7, 9], "pool_id": ["2", "3"]}, {"2"}),
@@ -493,6 +495,28 @@ def test_only_what_belongs_to_the_chosen_is_read(
         assert {str(int(id_.partition("--")[0], 16)) for id_ in run.ids} == expected
         for request in emulator.requests:
             assert "," not in "".join(request.params.values()), "Toloka takes one"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "params"),
+    [
+        ({"pool_id": [9, 40, 100]}, {"id_gte": "9", "id_lte": "100"}),
+        ({"project_id": ["07"]}, {"project_id": "7"}),
+        ({"project_id": [7], "pool_id": [3]}, {"project_id": "7", "id_gte": "3", "id_lte": "3"}),
+        ({"project_id": [7, 8]}, {}),
+    ],
+    ids=str,
+)
+def test_as_few_pools_are_listed_as_toloka_can_tell(
+    chosen: dict[str, Any], params: dict[str, str]
+) -> None:
+    with Emulator() as emulator:
+        config = config_for(emulator, filters={"assignments": chosen})
+        run_inside(config, stream="assignments")
+        requests = emulator.requests
+    assert [request.path for request in requests] == ["/api/v1/pools", "/api/v1/trainings"]
+    for request in requests:
+        assert request.params == {"sort": "id", "limit": "300", **params}
 
 
 @every_stream
@@ -687,6 +711,7 @@ def test_a_list_of_pools_that_cannot_be_read_ends_the_run(five: Emulator, status
     five.faults.add(Fault(path="/api/v1/pools", after=1, status=status, times=None))
     with pytest.raises(FatalAPIError, match=f"pools: Toloka answered {status}"):
         run_inside(config_for(five, batch_size=2), stream="assignments")
+    wait_until(lambda: not threads_of_ours())
     assert asked(five) == []
 
 
