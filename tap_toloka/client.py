@@ -419,12 +419,8 @@ class TolokaStream(RESTStream[str | None]):
         self.refused.clear()
 
         def start_waiting() -> None:
-            while True:
-                if not waiting:  # so that what waits says whether threads will idle
-                    waiting.extend(itertools.islice(lists, 1))
-                if not waiting or not threads.idle:
-                    return
-                threads.start(partial(get_page, waiting.popleft()))
+            while threads.idle and (part := waiting.popleft() if waiting else next(lists, None)):
+                threads.start(partial(get_page, part))
 
         with pace, threads, self.get_http_request_counter() as counter:
             start_waiting()
@@ -438,7 +434,7 @@ class TolokaStream(RESTStream[str | None]):
                 else:
                     self.answered = True
                     if not part.cursor.finished:
-                        waiting += self._rest_of(part, rows, threads.idle - len(waiting))
+                        waiting += self._rest_of(part, rows, threads.idle)
                     start_waiting()  # before the rows are dealt with: no thread waits for that
                     yield self._once(part.context, rows, changed)
                 start_waiting()

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -32,10 +33,21 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connection]:
+def folder() -> Iterator[Path]:
+    """Make a folder for PostgreSQL and the project, not where pytest has its own.
+
+    Where tests run as root, PostgreSQL runs as another user. Each session of pytest that begins
+    takes the right to enter pytest's folder from all others.
+    """
+    with tempfile.TemporaryDirectory(prefix="tap-toloka-", ignore_cleanup_errors=True) as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def server(folder: Path) -> Iterator[psycopg.Connection]:
     """Start a real PostgreSQL and connect to it."""
     with (
-        postgres(tmp_path_factory.mktemp("postgres")) as url,
+        postgres(folder / "postgres") as url,
         psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection,
     ):
         yield connection
@@ -100,9 +112,9 @@ def environment(**env: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def installed(folder: Path) -> Project:
     """Copy this project and let `meltano install` make its plugins."""
-    root = tmp_path_factory.mktemp("project") / "tap-toloka"
+    root = folder / "tap-toloka"
     shutil.copytree(REPOSITORY, root, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     project = Project(root)
     done = project.meltano("install", "tap-toloka", "target-postgres")

@@ -190,6 +190,16 @@ def test_a_run_that_fails_says_so_and_shows_why(project: Project) -> None:
     assert still_running(project) == []
 
 
+def test_a_postgres_that_does_not_start_is_told_in_a_line(project: Project) -> None:
+    (project.root / ".run").mkdir()
+    (project.root / ".run/postgres").write_text("no folder")
+    done = make_run(project)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("make run: the embedded PostgreSQL did not start, see ")
+    assert still_running(project) == []
+
+
 def test_ctrl_c_leaves_nothing_running_and_does_not_hinder_the_next_run(project: Project) -> None:
     with subprocess.Popen(
         RUN, cwd=project.root, env=environment(), stdout=subprocess.DEVNULL

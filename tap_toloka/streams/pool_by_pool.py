@@ -103,7 +103,7 @@ class PoolByPool(TolokaStream):
                     yield pool
         if ids - found and not projects and self.ABORT_AT_RECORD_COUNT is None:
             self.logger.warning(
-                "`filters.%s.pool_id` names pools that are not there: %s",
+                "The filter `pool_id` of %s names pools that are not there: %s",
                 self.name,
                 ", ".join(sorted(ids - found, key=int)),
             )
