@@ -211,13 +211,13 @@ def in_tap(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds") + "Z"
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [1, 5])  # these take the rule to its limits
 def test_no_change_is_lost_in_pools_that_are_left_out(seed: int) -> None:
     asked = {}
     for skip in (True, False):
-        runs = tuple(moments(Dice(seed), 12, END))
-        with Account(seed, runs=runs, at_last=0.8) as account:
-            plan_assignments(account, 400, 10, END)
+        runs = tuple(moments(Dice(seed), 20, END))
+        with Account(seed, runs=runs, at_last=0.9) as account:
+            plan_assignments(account, 600, 6, END)
             settings = {"skip_settled_pools": skip, "batch_size": 1_000}
             warehouse = Warehouse(account, Assignments, **settings)
             asked[skip] = 0
@@ -387,7 +387,7 @@ def without_nulls(row: Json) -> Json:
 def test_meltano_brings_all_that_changed_into_postgres(
     project: Project, database: Database
 ) -> None:
-    runs = tuple(moments(Dice("Meltano"), 3, END))
+    runs = tuple(moments(Dice("Meltano"), 2, END))
     with Account("Meltano", runs=runs, late_from=END) as account:
         meltano = Meltano(project, account, database)
         plan_assignments(account, 1_000, 14, END)
@@ -403,10 +403,8 @@ def test_meltano_brings_all_that_changed_into_postgres(
         assert not meltano.run(Fault(status=400, path="*/assignments", times=None, after=9))
         second = meltano.bookmarks
         assert {name for name, date in second.items() if date != first[name]} == {"app_items"}
-        account.go_to(runs[2])
-        assert meltano.run()
 
-        # Then all that happens is listed late, if not always, and not in order.
+        # Then what happens is listed late, if not always, and not in order.
         account.settle()
         now = datetime.now(timezone.utc)
         assert account.now < now
@@ -421,7 +419,7 @@ def test_meltano_brings_all_that_changed_into_postgres(
         assert meltano.run()
         account.is_real = False
         rows = {stream.name: meltano.rows_of(stream) for stream in CHANGING}
-        account.go_on(timedelta(minutes=2))
+        account.settle()  # past the tap's clock, so that all is listed, and what began has an end
         assert meltano.run()
         for stream in CHANGING:
             held = [without_nulls(row) for row in printed(stream, account)]
