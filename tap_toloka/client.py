@@ -409,6 +409,7 @@ class TolokaStream(RESTStream[str | None]):
         threads: Threads[_Answer] = Threads(self.config["max_concurrency"])
         pace = Pace(self.config["max_requests_per_second"])
         get_page = self._patient(pace)
+        _ = self.reader, self.surplus  # made here: several threads would make several
         lists = (
             _Part(context, self.get_new_paginator(), Shares(threads.most))
             for context in self.contexts()
@@ -490,7 +491,7 @@ class TolokaStream(RESTStream[str | None]):
         if owner not in self.refused:
             self.logger.warning("Without those of %s %s: %s", self.lists_of, owner, error)
         if owner not in self.refused or not error.gone:
-            self.refused[owner] = error
+            self.refused[owner] = error.with_traceback(None)  # which would hold the whole answer
 
     def _patient(self, pace: Pace) -> Callable[[_Part], _Answer]:
         """Return `_get_page`, at a pace that all threads share, and trying again what may pass."""
@@ -599,7 +600,7 @@ class TolokaStream(RESTStream[str | None]):
         other.ABORT_AT_RECORD_COUNT = self.ABORT_AT_RECORD_COUNT
         needed = {other.id_field, *fields, *other.made_from}
         other.reader = other.reader_of({n: other.schema["properties"][n] for n in needed})
-        other.surplus = []
+        other.surplus = []  # whatever a catalog has of that stream, if it has it at all
         with closing(other.pages()) as pages:
             rows = itertools.chain.from_iterable(map(as_objects, pages))
             for row in itertools.islice(rows, self.ABORT_AT_RECORD_COUNT):
