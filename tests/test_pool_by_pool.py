@@ -528,7 +528,7 @@ def test_a_pool_that_is_chosen_and_not_there_is_warned_of_once(
         run = run_inside(config, stream=stream.name)
     assert len(run.ids) == 1
     (line,) = [line for line in caplog.messages if "not there" in line]
-    assert f"`filters.{stream.name}.pool_id`" in line
+    assert f"The filter `pool_id` of {stream.name} names" in line
     assert line.endswith(": 4, 30")
 
 
