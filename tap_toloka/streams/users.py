@@ -85,4 +85,5 @@ class UserMetadata(WholeAnswer):
     def contexts(self) -> Iterator[Context]:
         seen = self.rows_of(Assignments, ("user_id",), self.filters_in_use)
         for user_id in dict.fromkeys(assignment["user_id"] for assignment in seen):
-            yield {"user_id": user_id}
+            if user_id:
+                yield {"user_id": user_id}
