@@ -74,8 +74,9 @@ class Run:
 
 
 def config_for(emulator: Emulator, **settings: Any) -> dict[str, Any]:
-    """Return a config for the tap that reads from the emulator."""
-    return {"token": emulator.key, "api_url": emulator.url, **settings}
+    """Return a config for the tap that reads from the emulator, as fast as Toloka allows it."""
+    ours = {"token": emulator.key, "api_url": emulator.url, "max_requests_per_second": 300}
+    return {**ours, **settings}
 
 
 def run_process(

@@ -195,7 +195,7 @@ def test_a_big_list_among_small_ones_is_shared_out_when_threads_would_idle() -> 
     rows = [assignment_of(n, pool) for pool, count in counts.items() for n in range(count)]
     owners = [make_pool(pool, DATE) for pool in pools]
     with Emulator(rows={"pools": owners, "assignments": rows}, latency=0.05) as emulator:
-        config = config_for(emulator, batch_size=10, max_requests_per_second=300)
+        config = config_for(emulator, batch_size=10)
         run = run_inside(config, stream="assignments")
         requests = requests_of(emulator)
     assert sorted(run.ids) == [row["id"] for row in rows]

@@ -260,7 +260,7 @@ def test_a_pool_in_which_nothing_can_have_changed_is_not_asked(
         pools = pools[::12]  # all are asked
     with serve([pool for pool, _ in pools], [], stream) as emulator:
         run_inside(
-            config_for(emulator, max_requests_per_second=300),
+            config_for(emulator),
             state_of(stream),
             stream=stream.name,
         )
@@ -725,7 +725,7 @@ def test_so_many_pools_are_read_at_once_and_no_more(most: int) -> None:
     with serve(pools, rows) as emulator:
         emulator.latency = 0.03
         run = run_inside(
-            config_for(emulator, max_concurrency=most, batch_size=20, max_requests_per_second=300),
+            config_for(emulator, max_concurrency=most, batch_size=20),
             stream="assignments",
         )
         assert emulator.most_in_flight == most
