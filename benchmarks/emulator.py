@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from tests.emulator import make_pools
-from tests.emulator.api import KEY
+from toloka_emulator import make_pools
+from toloka_emulator.api import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ class EmulatorProcess:
     def with_pools(cls, count: int, latency: float = 0) -> Self:
         """Serve pools like Toloka's richest example; each answer takes `latency` seconds."""
         options = [f"--pools={count}", f"--latency={latency}"]
-        return cls("tests.emulator", *options, ids={pool["id"] for pool in make_pools(count)})
+        return cls("toloka_emulator", *options, ids={pool["id"] for pool in make_pools(count)})
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ import threading
 from datetime import datetime
 
 from benchmarks.work import Work
-from tests.emulator import Emulator
+from toloka_emulator import Emulator
 
 REQUESTS_PER_SECOND = 300
 """As many as Toloka allows."""

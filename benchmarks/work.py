@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tests.emulator import make_pools
+from toloka_emulator import make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tests.emulator import lives, make_pool, make_world
-from tests.emulator.data import Dice, print_exactly
+from toloka_emulator import lives, make_pool, make_world
+from toloka_emulator.data import Dice, print_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -91,7 +91,7 @@ def emulator() -> Iterator[Settings]:
     """Start the emulator of Toloka and give the settings that lead to it."""
     # Not needed with a key, so not waited for.
     from scripts.emulated import account  # noqa: PLC0415
-    from tests.emulator import Emulator  # noqa: PLC0415
+    from toloka_emulator import Emulator  # noqa: PLC0415
 
     rows = account(FILES / "emulator.json", datetime.now(timezone.utc))
     with Emulator(rows=rows) as server:

@@ -21,10 +21,10 @@ from psycopg.types.json import set_json_loads
 
 from scripts.run import MELTANO, postgres
 from tap_toloka.streams import STREAMS
-from tests.emulator import POOL_IDS, Emulator, make_pool, make_rows, make_world
-from tests.emulator.data import Json, print_exactly
-from tests.emulator.rows import MAKERS
-from tests.lists import finished_operations, open_pool
+from tests.expected_rows import finished_operations, open_pool
+from toloka_emulator import POOL_IDS, Emulator, make_pool, make_rows, make_world
+from toloka_emulator.data import Json, print_exactly
+from toloka_emulator.rows import MAKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -24,7 +24,7 @@ from tap_toloka.tap import TapToloka
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.emulator import Emulator
+    from toloka_emulator import Emulator
 
 DATE = re.compile(r"[0-9-]{10}T[0-9]{2}:[0-9]{2}[0-9:.]*Z?")
 TAP = [sys.executable, "-m", "tap_toloka"]

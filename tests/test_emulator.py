@@ -22,7 +22,7 @@ import msgspec
 import pytest
 import requests
 
-from tests.emulator import (
+from toloka_emulator import (
     AGGREGATION_IDS,
     APP_PROJECT_IDS,
     LOGGED_IDS,
@@ -36,10 +36,10 @@ from tests.emulator import (
     make_rows,
     make_world,
 )
-from tests.emulator.data import CREATED_FROM, CREATED_TO, Dice, print_exactly
-from tests.emulator.query import read_query
-from tests.emulator.resources import RESOURCES
-from tests.emulator.table import Table
+from toloka_emulator.data import CREATED_FROM, CREATED_TO, Dice, print_exactly
+from toloka_emulator.query import read_query
+from toloka_emulator.resources import RESOURCES
+from toloka_emulator.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -1141,7 +1141,7 @@ def test_operations_items_threads_and_skills_live_too() -> None:
 def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the emulator as a process, and give it and its address once it is ready."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.emulator", *options],
+        [sys.executable, "-m", "toloka_emulator", *options],
         cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

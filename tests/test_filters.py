@@ -13,9 +13,9 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_toloka.filters import BOUNDS, Filters
 from tap_toloka.streams import STREAMS
 from tap_toloka.tap import TapToloka
-from tests.emulator import POOL_IDS
-from tests.lists import emulator_of
+from tests.expected_rows import emulator_of
 from tests.runner import config_for, run_inside
+from toloka_emulator import POOL_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

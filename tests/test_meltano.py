@@ -20,10 +20,10 @@ from psycopg.sql import SQL, Identifier
 
 from tap_toloka.streams import STREAMS
 from tests.conftest import REPOSITORY
-from tests.emulator import Emulator, Fault, make_pool, make_pools
-from tests.emulator.dates import IN_ROW, instant
-from tests.lists import in_order, printed
+from tests.expected_rows import in_order, printed
 from tests.runner import catalog_of, run_process
+from toloka_emulator import Emulator, Fault, make_pool, make_pools
+from toloka_emulator.dates import IN_ROW, instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,13 +17,13 @@ from singer_sdk.exceptions import FatalAPIError
 
 from tap_toloka.pagination import IdCursor
 from tap_toloka.parallel import PARTS_PER_PAGE, Pace, Shares, StoppedError, Threads
-from tests.emulator import Emulator, Fault, make_pool, make_pools
 from tests.runner import config_for, run_inside
+from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.emulator.log import Request
+    from toloka_emulator.log import Request
 
 # Ids in clusters with gaps between, as an account has them among all ids of Toloka.
 clusters = st.lists(

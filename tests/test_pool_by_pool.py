@@ -20,17 +20,17 @@ from tap_toloka.parallel import Pace
 from tap_toloka.streams.assignments import Assignments
 from tap_toloka.streams.attachments import Attachments
 from tap_toloka.streams.tasks import Tasks, TaskSuites
-from tests.emulator import Emulator, Fault, lives, make_pool, make_pools
-from tests.emulator.data import Dice
 from tests.runner import TAP, Run, catalog_of, config_for, run_inside, run_process
 from tests.test_parallel import threads_of_ours, wait_until
+from toloka_emulator import Emulator, Fault, lives, make_pool, make_pools
+from toloka_emulator.data import Dice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tap_toloka.client import TolokaStream
-    from tests.emulator.log import Request
+    from toloka_emulator.log import Request
 
 Row = dict[str, Any]
 

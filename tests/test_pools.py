@@ -12,8 +12,8 @@ import pytest
 from singer_sdk.exceptions import FatalAPIError
 
 from tap_toloka.tap import TapToloka
-from tests.emulator import Emulator, make_pool, make_pools
 from tests.runner import catalog_of, config_for, expected, run_inside, run_process
+from toloka_emulator import Emulator, make_pool, make_pools
 
 IN_ONE_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 DATES = ("created", "last_started", "last_stopped", "will_expire")

@@ -15,8 +15,8 @@ from psycopg.sql import SQL, Identifier
 
 from tap_toloka.streams import STREAMS
 from tests.conftest import REPOSITORY
-from tests.emulator import POOL_IDS, make_world
 from tests.runner import catalog_of, in_one_form
+from toloka_emulator import POOL_IDS, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 from tap_toloka.client import TolokaStream
 from tap_toloka.streams import STREAMS
 from tap_toloka.tap import TapToloka
-from tests.emulator import POOL_IDS, Emulator, make_pool
-from tests.lists import whole_account
+from tests.expected_rows import whole_account
 from tests.runner import Run, catalog_of_all, config_for, run_inside
+from toloka_emulator import POOL_IDS, Emulator, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

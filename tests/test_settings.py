@@ -13,9 +13,9 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_toloka.streams import STREAMS
 from tap_toloka.streams.pools import Pools
 from tap_toloka.tap import TapToloka
-from tests.emulator import Emulator, Fault, make_pools
-from tests.lists import whole_account
+from tests.expected_rows import whole_account
 from tests.runner import catalog_of, config_for, run_inside, run_process
+from toloka_emulator import Emulator, Fault, make_pools
 
 API_KEY = "AQVN0123456789012345678.abcdefgh.SECRETSECRET"
 OAUTH_TOKEN = "AQAD-SECRETSECRET012345678901234567890"

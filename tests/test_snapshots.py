@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from tests.emulator import Emulator
-from tests.lists import whole_account
+from tests.expected_rows import whole_account
 from tests.runner import catalog_of, catalog_of_all, config_for, run_inside
+from toloka_emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.emulator import Emulator, Fault, make_pool
 from tests.runner import Run, config_for, run_inside, run_process
+from toloka_emulator import Emulator, Fault, make_pool
 
 
 def later_than_now() -> str:

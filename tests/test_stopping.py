@@ -15,8 +15,8 @@ import pytest
 from singer_sdk.singerlib import StateMessage
 
 from tap_toloka.output import LineWriter
-from tests.emulator import Emulator, Fault, make_pool, make_pools
 from tests.runner import TAP, catalog_of, config_for, run_inside
+from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

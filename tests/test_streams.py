@@ -12,8 +12,7 @@ from singer_sdk.exceptions import ConfigurationError
 
 from tap_toloka.filters import BOUNDS, Filters
 from tap_toloka.streams import STREAMS
-from tests.emulator import APP_PROJECT_IDS, POOL_IDS, Emulator, make_rows
-from tests.lists import (
+from tests.expected_rows import (
     changes,
     emulator_of,
     emulator_with,
@@ -22,13 +21,14 @@ from tests.lists import (
     printed,
 )
 from tests.runner import catalog_of, config_for, discovered, in_one_form, run_inside
+from toloka_emulator import APP_PROJECT_IDS, POOL_IDS, Emulator, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_toloka.client import TolokaStream
-    from tests.emulator.log import Request
     from tests.runner import Run
+    from toloka_emulator.log import Request
 
 IN_ONE_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

@@ -17,8 +17,8 @@ from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from tap_toloka.parallel import Pace
 from tap_toloka.streams.pools import Pools
 from tap_toloka.tap import TapToloka
-from tests.emulator import Emulator, Fault, make_pool
 from tests.runner import bare_response, config_for, run_inside, run_process
+from toloka_emulator import Emulator, Fault, make_pool
 
 if TYPE_CHECKING:
     import requests

@@ -6,11 +6,11 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tests.emulator import apps, lives, work
-from tests.emulator.data import OWNER, Dice, Json, make_filter, make_pool, print_exactly
-from tests.emulator.dates import IN_ROW, instant
-from tests.emulator.parts import app_id, object_id, pool_object_id, random_uuid, user_id
-from tests.emulator.rows import MAKERS
+from toloka_emulator import apps, lives, work
+from toloka_emulator.data import OWNER, Dice, Json, make_filter, make_pool, print_exactly
+from toloka_emulator.dates import IN_ROW, instant
+from toloka_emulator.parts import app_id, object_id, pool_object_id, random_uuid, user_id
+from toloka_emulator.rows import MAKERS
 
 _SUITES = 20  # the most in a pool; more assignments make a greater overlap
 _BONUSES = 20  # as many are given at once

@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
-from tests.emulator.faults import Fault
+from toloka_emulator.faults import Fault
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
-    from tests.emulator.emulator import Emulator
-    from tests.emulator.table import Table
+    from toloka_emulator.emulator import Emulator
+    from toloka_emulator.table import Table
 
 
 @web.middleware

@@ -9,15 +9,15 @@ import sys
 import threading
 from datetime import datetime, timezone
 
-from tests.emulator.api import KEY, OAUTH_TOKEN
-from tests.emulator.data import CREATED_FROM, CREATED_TO, Json, make_pools
-from tests.emulator.emulator import Emulator
-from tests.emulator.rows import MAKERS, make_rows
-from tests.emulator.world import make_world
+from toloka_emulator.api import KEY, OAUTH_TOKEN
+from toloka_emulator.data import CREATED_FROM, CREATED_TO, Json, make_pools
+from toloka_emulator.emulator import Emulator
+from toloka_emulator.rows import MAKERS, make_rows
+from toloka_emulator.world import make_world
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.emulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m toloka_emulator", description=__doc__)
     add = parser.add_argument
     add("--port", type=int, default=0, help="where to listen; 0, the default: on any free port")
     add("--pools", type=int, default=0, help="how many pools there are")

@@ -7,8 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tests.emulator import apps, work
-from tests.emulator.data import (
+from toloka_emulator import apps, work
+from toloka_emulator.data import (
     COMMENTS,
     CREATED_FROM,
     INSTRUCTIONS,
@@ -25,7 +25,7 @@ from tests.emulator.data import (
     make_training_settings,
     print_date,
 )
-from tests.emulator.parts import (
+from toloka_emulator.parts import (
     AGGREGATION_IDS,
     AMOUNTS,
     ASSIGNMENT_IDS,
@@ -39,7 +39,7 @@ from tests.emulator.parts import (
     object_id,
     random_uuid,
 )
-from tests.emulator.resources import RESOURCES, Resource
+from toloka_emulator.resources import RESOURCES, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,7 +20,7 @@ from scripts import run
 from scripts.emulated import NEW_POOLS, account, account_after
 from tap_toloka.streams.assignments import Assignments
 from tests.conftest import before_its_first_run, environment
-from tests.emulator import Emulator, make_pools
+from toloka_emulator import Emulator, make_pools
 
 if TYPE_CHECKING:
     from pathlib import Path

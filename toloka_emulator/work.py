@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tests.emulator.data import COMMENTS, OWNER, REWARDS, Dice, Json, print_date
-from tests.emulator.parts import (
+from toloka_emulator.data import COMMENTS, OWNER, REWARDS, Dice, Json, print_date
+from toloka_emulator.parts import (
     AGGREGATION_IDS,
     AMOUNTS,
     LOGGED_IDS,

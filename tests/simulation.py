@@ -27,12 +27,12 @@ from tap_toloka.streams.operations import Operations
 from tap_toloka.streams.pool_by_pool import APPEAL_DAYS, LONGEST_REVIEW_DAYS
 from tap_toloka.streams.users import UserSkills
 from tap_toloka.tap import TapToloka
-from tests.emulator import APP_PROJECT_IDS, Emulator, Fault, lives, make_pool, make_rows
-from tests.emulator.apps import INPUTS
-from tests.emulator.data import Dice, print_exactly
-from tests.emulator.parts import BATCH_IDS, SKILL_IDS, USER_IDS, app_id, random_uuid
-from tests.lists import changes, in_order, printed
+from tests.expected_rows import changes, in_order, printed
 from tests.runner import catalog_of, config_for, expected, run_inside
+from toloka_emulator import APP_PROJECT_IDS, Emulator, Fault, lives, make_pool, make_rows
+from toloka_emulator.apps import INPUTS
+from toloka_emulator.data import Dice, print_exactly
+from toloka_emulator.parts import BATCH_IDS, SKILL_IDS, USER_IDS, app_id, random_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -172,7 +172,7 @@ class Account(Emulator):
         self._patches = pytest.MonkeyPatch()
 
     def __enter__(self) -> Self:
-        self._patches.setattr("tests.emulator.table.time", self)  # asks for `monotonic` alone
+        self._patches.setattr("toloka_emulator.table.time", self)  # asks for `monotonic` alone
         began = property(lambda _tap: round(self.monotonic() * 1000))
         self._patches.setattr(TapToloka, "initialized_at", began)
         sync_all = TapToloka.sync_all

@@ -9,24 +9,24 @@ It is held to Toloka's API reference, not to the tap. In a test:
 `make_rows` makes rows of one list, of every form there is; `make_world` rows of all lists that
 belong together; `lives` tells what becomes of them.
 
-As a process: `python -m tests.emulator --help`; from outside it is driven as `control` tells.
+As a process: `python -m toloka_emulator --help`; from outside it is driven as `control` tells.
 """
 
 from __future__ import annotations
 
-from tests.emulator import lives
-from tests.emulator.data import make_pool, make_pools
-from tests.emulator.emulator import Emulator
-from tests.emulator.faults import Fault
-from tests.emulator.parts import (
+from toloka_emulator import lives
+from toloka_emulator.data import make_pool, make_pools
+from toloka_emulator.emulator import Emulator
+from toloka_emulator.faults import Fault
+from toloka_emulator.parts import (
     AGGREGATION_IDS,
     APP_PROJECT_IDS,
     LOGGED_IDS,
     POOL_IDS,
     USER_IDS,
 )
-from tests.emulator.rows import make_rows
-from tests.emulator.world import make_world
+from toloka_emulator.rows import make_rows
+from toloka_emulator.world import make_world
 
 __all__ = [
     "AGGREGATION_IDS",

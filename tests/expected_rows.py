@@ -6,7 +6,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from tap_toloka.streams import STREAMS
-from tests.emulator import (
+from tests.runner import expected, in_one_form
+from toloka_emulator import (
     AGGREGATION_IDS,
     LOGGED_IDS,
     POOL_IDS,
@@ -14,7 +15,6 @@ from tests.emulator import (
     make_pool,
     make_rows,
 )
-from tests.runner import expected, in_one_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

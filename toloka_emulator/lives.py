@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.emulator.apps import OUTPUTS as APP_OUTPUTS
-from tests.emulator.data import OWNER, Dice, Json, print_exactly
-from tests.emulator.parts import TRANSLATIONS, USER_IDS, pool_object_id
-from tests.emulator.work import OUTPUTS, make_task
+from toloka_emulator.apps import OUTPUTS as APP_OUTPUTS
+from toloka_emulator.data import OWNER, Dice, Json, print_exactly
+from toloka_emulator.parts import TRANSLATIONS, USER_IDS, pool_object_id
+from toloka_emulator.work import OUTPUTS, make_task
 
 if TYPE_CHECKING:
     from datetime import datetime

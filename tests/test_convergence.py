@@ -28,10 +28,9 @@ from tap_toloka.streams.tasks import Tasks, TaskSuites
 from tap_toloka.streams.trainings import Trainings
 from tap_toloka.streams.users import Skills, UserRestrictions, UserSkills
 from tap_toloka.streams.webhooks import WebhookSubscriptions
-from tests.emulator import APP_PROJECT_IDS, Fault, make_pool, make_rows
-from tests.emulator.data import Dice, print_exactly
-from tests.lists import emulator_with, in_order, printed
-from tests.lives_helpers import (
+from tests.expected_rows import emulator_with, in_order, printed
+from tests.runner import catalog_of, config_for, run_inside
+from tests.simulation import (
     BEGINNING,
     CHANGING,
     WHAT_PASSES,
@@ -40,7 +39,8 @@ from tests.lives_helpers import (
     moments,
     plan_assignments,
 )
-from tests.runner import catalog_of, config_for, run_inside
+from toloka_emulator import APP_PROJECT_IDS, Fault, make_pool, make_rows
+from toloka_emulator.data import Dice, print_exactly
 
 if TYPE_CHECKING:
     from tap_toloka.client import TolokaStream
