@@ -99,14 +99,14 @@ class TolokaStream(RESTStream[str | None]):
     """Rows in an answer unless `batch_size` says otherwise: few enough to keep memory flat."""
     filters: t.ClassVar[Filters]
     """What the list can be filtered by."""
-    changed_by: t.ClassVar[tuple[str, ...]] = ("created",)
+    change_dates: t.ClassVar[tuple[str, ...]] = ("created",)
     """Dates that tell of a new or a changed row, as the filters name them; the first is there from
     the beginning of a row, and never changes unless it is the only one."""
-    lists_of: t.ClassVar[str | None] = None
+    listed_by: t.ClassVar[str | None] = None
     """What there is a list for each of, as contexts name it: `pool_id`. None: for the account."""
-    own_fields: t.ClassVar[AbstractSet[str]] = frozenset()
+    added_fields: t.ClassVar[AbstractSet[str]] = frozenset()
     """Fields that Toloka does not send; the tap adds them."""
-    made_from: t.ClassVar[tuple[str, ...]] = ()
+    added_from: t.ClassVar[tuple[str, ...]] = ()
     """Fields that those are made from, and that are read also if they are deselected."""
     id_field: t.ClassVar[str] = "id"
     """The field that a list is sorted by, and read by."""
@@ -162,7 +162,7 @@ class TolokaStream(RESTStream[str | None]):
     def contexts(self) -> Iterator[Context]:
         """Yield what singles out each list that is to be read: parameters, and parts of the path.
 
-        Fields of our own may be among it, for `add_own_fields`.
+        Fields of our own may be among it, for `add_fields`.
         """
         yield from self.changed_since({})
 
@@ -174,7 +174,7 @@ class TolokaStream(RESTStream[str | None]):
         """
         since = self._since()
         yield {**context, **since}
-        first, *others = self.changed_by
+        first, *others = self.change_dates
         for name, date in since.items():  # there is one, or none
             bound = name.removeprefix(f"{first}_")
             for other in others:
@@ -195,7 +195,7 @@ class TolokaStream(RESTStream[str | None]):
         asked = {
             name: value
             for name, value in context.items()
-            if name not in in_path and name not in self.own_fields
+            if name not in in_path and name not in self.added_fields
         }
         params = {
             "sort": self.id_field,  # without it the order is not promised, and paging loses rows
@@ -290,7 +290,7 @@ class TolokaStream(RESTStream[str | None]):
         else:
             looked_back = dates.shifted(bookmark, days=-self.config["lookback_days"])
             bound, since = "gt", max(looked_back, min(start, bookmark))
-        return {f"{self.changed_by[0]}_{bound}": since} if since else {}
+        return {f"{self.change_dates[0]}_{bound}": since} if since else {}
 
     def _keep_bookmark(self, greatest: str) -> None:
         """Move the bookmark after a whole run, never back, never past the signpost.
@@ -460,8 +460,8 @@ class TolokaStream(RESTStream[str | None]):
 
     def _once(self, context: Context, rows: list[Row], changed: set[bytes]) -> list[Row]:
         """Leave out rows that were in another list of what changed; what is new is in one list."""
-        old = [f"{self.changed_by[0]}_{bound}" for bound in _UNTIL.values()]
-        if context.keys().isdisjoint(old) or len(self.changed_by) <= 2:  # noqa: PLR2004
+        old = [f"{self.change_dates[0]}_{bound}" for bound in _UNTIL.values()]
+        if context.keys().isdisjoint(old) or len(self.change_dates) <= 2:  # noqa: PLR2004
             return rows
         new = [row for row in rows if bytes(row[self.id_field]) not in changed]
         changed.update(bytes(row[self.id_field]) for row in new)
@@ -481,11 +481,11 @@ class TolokaStream(RESTStream[str | None]):
         Raises:
             RefusedError: If it is the account's only list, or a test of whether it can be read.
         """
-        if self.lists_of is None or self.ABORT_AT_RECORD_COUNT is not None:
+        if self.listed_by is None or self.ABORT_AT_RECORD_COUNT is not None:
             raise error
-        owner = context[self.lists_of]
+        owner = context[self.listed_by]
         if owner not in self.refused:
-            self.logger.warning("Without those of %s %s: %s", self.lists_of, owner, error)
+            self.logger.warning("Without those of %s %s: %s", self.listed_by, owner, error)
         if owner not in self.refused or not error.gone:
             self.refused[owner] = error.with_traceback(None)  # which would hold the whole answer
 
@@ -556,7 +556,7 @@ class TolokaStream(RESTStream[str | None]):
         self.validate_response(response)
         try:
             rows = self.reader.read(response.content)
-            self.add_own_fields(rows, part.context)
+            self.add_fields(rows, part.context)
         except ValueError as error:
             msg = f"Toloka's answer is not what the schema of {self.name} says: {error}"
             raise BrokenAnswerError(msg, response) from error
@@ -594,7 +594,7 @@ class TolokaStream(RESTStream[str | None]):
         other.forced_replication_method = REPLICATION_FULL_TABLE
         other.filters_in_use = dict(filters or {})
         other.ABORT_AT_RECORD_COUNT = self.ABORT_AT_RECORD_COUNT
-        needed = {other.id_field, *fields, *other.made_from}
+        needed = {other.id_field, *fields, *other.added_from}
         other.reader = other.reader_of({n: other.schema["properties"][n] for n in needed})
         other.surplus = []  # whatever a catalog has of that stream, if it has it at all
         with closing(other.pages()) as pages:
@@ -602,9 +602,9 @@ class TolokaStream(RESTStream[str | None]):
             for row in itertools.islice(rows, self.ABORT_AT_RECORD_COUNT):
                 yield dict.fromkeys(fields) | row
 
-    def add_own_fields(self, rows: list[Row], context: Context) -> None:
+    def add_fields(self, rows: list[Row], context: Context) -> None:
         """Put into rows what Toloka does not send of them: by default, what the context tells."""
-        for name in self.own_fields & context.keys():
+        for name in self.added_fields & context.keys():
             value = msgspec.Raw(msgspec.json.encode(context[name]))
             for row in rows:
                 row[name] = value
@@ -699,14 +699,14 @@ class TolokaStream(RESTStream[str | None]):
     def reader(self) -> RowReader:
         """What reads the rows that will be printed."""
         properties = self.schema["properties"]
-        needed = {name: properties[name] for name in self.made_from}
+        needed = {name: properties[name] for name in self.added_from}
         return self.reader_of(needed | self.stream_maps[0].raw_schema["properties"])
 
     @cached_property
     def surplus(self) -> list[str]:
         """What is read though it is deselected."""
         wanted = self.stream_maps[0].raw_schema["properties"]
-        return [name for name in self.made_from if name not in wanted]
+        return [name for name in self.added_from if name not in wanted]
 
     def reader_of(self, properties: Mapping[str, t.Any]) -> RowReader:
         """Make what reads these properties of the rows that Toloka sends."""
@@ -725,8 +725,8 @@ class TolokaStream(RESTStream[str | None]):
         return RowReader(
             {
                 "type": "object",
-                "properties": {n: p for n, p in properties.items() if n not in self.own_fields},
-                "required": [n for n in self.primary_keys if n not in self.own_fields],
+                "properties": {n: p for n, p in properties.items() if n not in self.added_fields},
+                "required": [n for n in self.primary_keys if n not in self.added_fields],
             },
             [name for name, field in known.items() if field.get("format") == "date-time"],
             on_unknown,

@@ -46,13 +46,13 @@ def whole_account(count: int, seed: int) -> dict[str, list[Row]]:
 
 
 def _owners(stream: type[TolokaStream], rows: list[Row]) -> dict[str, list[Row]]:
-    if stream.lists_of == "pool_id":
+    if stream.listed_by == "pool_id":
         return {"pools": [open_pool(id_) for id_ in POOL_IDS]}
-    if stream.lists_of == "operation_id":
+    if stream.listed_by == "operation_id":
         return {"operations": finished_operations()}
-    if stream.lists_of == "app_project_id":
+    if stream.listed_by == "app_project_id":
         return {"app_projects": list(make_rows("app_projects", 3))}
-    if stream.lists_of == "user_id":
+    if stream.listed_by == "user_id":
         assignments = [assignment_of(row["id"], place) for place, row in enumerate(rows)]
         return {"pools": [open_pool(POOL_IDS[0])], "assignments": assignments}
     return {}
@@ -103,9 +103,9 @@ def printed(stream: type[TolokaStream], emulator: Emulator, *without: str) -> li
     rows = []
     for held in emulator.tables[stream.name].rows():
         row = expected(held)
-        if "updated" in stream.own_fields:
-            row["updated"] = max(in_one_form(row[d]) for d in stream.made_from if row.get(d))
-        if "operation_finished" in stream.own_fields:
+        if "updated" in stream.added_fields:
+            row["updated"] = max(in_one_form(row[d]) for d in stream.added_from if row.get(d))
+        if "operation_finished" in stream.added_fields:
             finished = operations[row["operation_id"]]["finished"]
             row["operation_finished"] = in_one_form(finished)
         rows.append({name: value for name, value in row.items() if name not in without})
@@ -120,8 +120,8 @@ def in_order(stream: type[TolokaStream], records: Iterable[Row]) -> list[Row]:
 
 def changes(stream: type[TolokaStream], row: Row) -> list[str]:
     """Return the dates of a printed row that tell of a change."""
-    if "operation_finished" in stream.own_fields:
+    if "operation_finished" in stream.added_fields:
         return [row["operation_finished"]]
     at = "_at" if str(stream.replication_key).endswith("_at") else ""
-    dates = (row.get(f"{name}{at}") for name in stream.changed_by)
+    dates = (row.get(f"{name}{at}") for name in stream.change_dates)
     return [date for date in dates if date]

@@ -295,7 +295,7 @@ class Account(Emulator):
         """Keep what a row is now, and plan what will be next, if anything is planned at all."""
         record = expected(_exact(self.tables[stream].get(row_id)))
         (kind,) = [kind for kind in CHANGING if kind.name == stream]
-        if "updated" in kind.own_fields:
+        if "updated" in kind.added_fields:
             record["updated"] = max(changes(kind, record))
         self.printed[stream][row_id].append((max(changes(kind, record)), record))
         if self._runs:

@@ -295,7 +295,7 @@ def test_a_change_that_no_date_tells_of_comes_by_a_look_back_or_a_full_table(
 def born(stream: type[TolokaStream], row: Json, days: int) -> None:
     """Make a row one that came so many days ago, and that nothing has become of yet."""
     suffix = "_at" if str(stream.replication_key).endswith("_at") else ""
-    first, *others = (f"{name}{suffix}" for name in stream.changed_by)
+    first, *others = (f"{name}{suffix}" for name in stream.change_dates)
     for name in others:
         row.pop(name, None)
     row[first] = print_exactly(datetime.now(timezone.utc) - timedelta(days=days))

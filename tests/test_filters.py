@@ -289,7 +289,7 @@ def test_a_bookmark_makes_no_filter_looser(
         {name: bookmark if date == "B" else date for name, date in dates.items()}
         for dates in (first, *[others] * 5)
     ]
-    changes = BY_NAME["assignments"].changed_by[1:]
+    changes = BY_NAME["assignments"].change_dates[1:]
     for params, name in zip(in_place[1:], changes, strict=True):
         params[f"{name}_gt"] = bookmark
     assert asked == [{**plain, **params} for params in in_place]

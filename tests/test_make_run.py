@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.conftest import Database, Project
 
 FULL_TABLES = {"requester", "apps"}
-DATES = {*Assignments.changed_by, "finished", "last_started", "last_stopped"}
+DATES = {*Assignments.change_dates, "finished", "last_started", "last_stopped"}
 RUN = [sys.executable, "-m", "scripts.run"]
 
 
@@ -140,7 +140,7 @@ def test_the_emulated_account_goes_on_from_run_to_run(tmp_path: Path) -> None:
         date = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
         for name, rows in new.items():
             for row in rows:
-                dates = [row[step] for step in Assignments.changed_by if step in row]
+                dates = [row[step] for step in Assignments.change_dates if step in row]
                 assert row in old[name] or max(dates) > date
     pools = {pool["id"] for pool in again["pools"]} - {pool["id"] for pool in before["pools"]}
     assert len(pools) == 2 * NEW_POOLS

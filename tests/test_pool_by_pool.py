@@ -328,7 +328,7 @@ def test_a_training_is_asked_as_a_pool_is_and_once_if_it_is_listed_as_one(
         "trainings": [*plain, *ended],
         stream.name: [row_of(stream, str(id_), 1, BOOKMARK) for id_ in range(1, 10)],
     }
-    each_date = len(stream.changed_by)
+    each_date = len(stream.change_dates)
     with Emulator(rows=rows) as emulator:
         first = run_inside(config_for(emulator), stream=stream.name)
         assert sorted(r.params["pool_id"] for r in asked(emulator, stream)) == [*"1234569"]
@@ -393,7 +393,7 @@ def test_a_first_run_asks_each_pool_once_for_all(stream: type[TolokaStream]) -> 
 def lists_of_changes(stream: type[TolokaStream], since: str, *, bound: str) -> list[Row]:
     """Return the bounds that tell what is new since a date, and what is older and changed."""
     until = {"gt": "lte", "gte": "lt"}[bound]
-    first, *others = stream.changed_by
+    first, *others = stream.change_dates
     return [
         {f"{first}_{bound}": since},
         *({f"{other}_{bound}": since, f"{first}_{until}": since} for other in others),
@@ -915,7 +915,7 @@ class Warehouse(RuleBasedStateMachine):
             loaded = self.loaded[row["id"]]
             assert (loaded["status"], loaded["updated"]) == (
                 row["status"],
-                max(f"{row[name]}Z" for name in Assignments.changed_by if row.get(name)),
+                max(f"{row[name]}Z" for name in Assignments.change_dates if row.get(name)),
             )
 
 

@@ -131,6 +131,6 @@ def test_a_stream_is_a_handful_of_facts() -> None:
     assert code == {
         ("Requester", "contexts"),
         ("UserMetadata", "contexts"),
-        ("Assignments", "add_own_fields"),
-        ("OperationLogs", "add_own_fields"),
+        ("Assignments", "add_fields"),
+        ("OperationLogs", "add_fields"),
     }

@@ -41,7 +41,7 @@ def streams(condition: Callable[[type[TolokaStream]], object]) -> pytest.MarkDec
 
 every_stream = streams(lambda _: True)
 in_pages = streams(lambda stream: stream.page_cap > 1)
-of_the_account = streams(lambda stream: stream.page_cap > 1 and stream.lists_of is None)
+of_the_account = streams(lambda stream: stream.page_cap > 1 and stream.listed_by is None)
 incremental = streams(lambda stream: stream.replication_key)
 
 
@@ -64,7 +64,7 @@ def replication_value(stream: type[TolokaStream]) -> Callable[[dict[str, Any]], 
     """Return what tells the replication key of a row as the emulator holds it."""
 
     def value(row: dict[str, Any]) -> str:
-        names = stream.made_from or [str(stream.replication_key)]
+        names = stream.added_from or [str(stream.replication_key)]
         return max(in_one_form(row[name]) for name in names if row.get(name))
 
     return value
@@ -204,7 +204,7 @@ def test_an_account_without_rows_is_no_error(stream: type[TolokaStream]) -> None
     assert run.schema
 
 
-@streams(lambda stream: stream.replication_key and stream.lists_of != "operation_id")
+@streams(lambda stream: stream.replication_key and stream.listed_by != "operation_id")
 def test_a_second_run_brings_only_what_is_new(stream: type[TolokaStream]) -> None:
     rows = sorted(make_rows(stream.name, 60, seed=5), key=replication_value(stream))
     newest = replication_value(stream)(rows[39])
@@ -226,7 +226,7 @@ def test_a_second_run_brings_only_what_is_new(stream: type[TolokaStream]) -> Non
         assert third.state != first.state
 
 
-@streams(lambda stream: stream.lists_of == "operation_id")
+@streams(lambda stream: stream.listed_by == "operation_id")
 def test_rows_by_operation_come_when_it_has_finished(stream: type[TolokaStream]) -> None:
     (type_, *_) = stream.types  # type: ignore[attr-defined]
     with emulator_of(stream, 60, seed=5) as emulator:
@@ -314,7 +314,7 @@ def test_every_filter_reaches_toloka(stream: type[TolokaStream]) -> None:
     with emulator_of(stream, 3, seed=1) as emulator:
         run_inside(config_for(emulator, filters={stream.name: setting}), stream=stream.name)
         request, *_ = asked_for(stream, emulator)
-    path_or_parameter = {"pool_id": POOL_IDS[0]} if stream.lists_of == "pool_id" else {}
+    path_or_parameter = {"pool_id": POOL_IDS[0]} if stream.listed_by == "pool_id" else {}
     assert request.params == {
         "sort": stream.id_field,
         "limit": str(min(stream.page_size, stream.page_cap)),
@@ -382,4 +382,4 @@ def test_only_streams_of_one_request_a_page_are_selected_by_default(
     stream: type[TolokaStream],
 ) -> None:
     root = entry_of(stream, json.loads(discovered()))["metadata"][-1]["metadata"]
-    assert root["selected-by-default"] == (stream.lists_of is None)
+    assert root["selected-by-default"] == (stream.listed_by is None)

@@ -56,7 +56,7 @@ class AppByApp(TolokaStream):
     page_cap = 1_000
     rows_in = "content"
     replication_key = "created_at"
-    lists_of = "app_project_id"
+    listed_by = "app_project_id"
     selected_by_default = False
 
     @override
@@ -101,7 +101,7 @@ class AppItems(AppByApp):
 
     name = "app_items"
     path = "/app/v0/app-projects/{app_project_id}/items"
-    changed_by = ("created", "finished")
+    change_dates = ("created", "finished")
     filters = Filters(
         choices={
             "status": (
@@ -118,6 +118,6 @@ class AppItems(AppByApp):
         texts=("batch_id",),
         lists={"app_project_id": str},
         id_order=str,
-        dates=changed_by,
+        dates=change_dates,
         changing=("status",),
     )

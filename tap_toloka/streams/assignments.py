@@ -30,9 +30,9 @@ class Assignments(PoolByPool):
     path = "/v1/assignments"
     page_cap = 100_000
     replication_key = "updated"
-    changed_by = ("created", "submitted", "accepted", "rejected", "skipped", "expired")
-    own_fields = frozenset({"updated"})
-    made_from = changed_by
+    change_dates = ("created", "submitted", "accepted", "rejected", "skipped", "expired")
+    added_fields = frozenset({"updated"})
+    added_from = change_dates
     filters = Filters(
         several={
             "status": ("ACCEPTED", "ACTIVE", "EXPIRED", "REJECTED", "SKIPPED", "SUBMITTED"),
@@ -40,11 +40,11 @@ class Assignments(PoolByPool):
         texts=("user_id", "task_suite_id", "task_id"),
         lists={"pool_id": int, "project_id": int},
         id_order=str,
-        dates=changed_by,
+        dates=change_dates,
     )
 
     @override
-    def add_own_fields(self, rows: list[Row], context: Context) -> None:
+    def add_fields(self, rows: list[Row], context: Context) -> None:
         """Add `updated`, the latest date of each row: Toloka has no date of the last change.
 
         Raises:
@@ -52,7 +52,7 @@ class Assignments(PoolByPool):
         """
         for row in rows:
             latest = b""
-            for name in self.made_from:
+            for name in self.added_from:
                 date = bytes(row.get(name, _NULL))
                 # They have one form, in which the order of texts is the order of time.
                 if date > latest and date != _NULL:

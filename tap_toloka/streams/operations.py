@@ -32,7 +32,7 @@ class Operations(TolokaStream):
     path = "/v1/operations"
     page_cap = 500
     replication_key = "submitted"
-    changed_by = ("submitted", "finished")
+    change_dates = ("submitted", "finished")
     filters = Filters(
         choices={
             "type": (
@@ -53,7 +53,7 @@ class Operations(TolokaStream):
             ),
             "status": ("PENDING", "RUNNING", "SUCCESS", "FAIL"),
         },
-        dates=changed_by,
+        dates=change_dates,
         id_order=str,
         changing=("status",),
     )
@@ -63,9 +63,9 @@ class OperationByOperation(TolokaStream):
     """Rows that Toloka keeps by operation; they are there when it has finished."""
 
     replication_key = "operation_finished"
-    changed_by = ("finished",)
-    own_fields: t.ClassVar = frozenset({"operation_id", "operation_finished"})
-    lists_of = "operation_id"
+    change_dates = ("finished",)
+    added_fields: t.ClassVar = frozenset({"operation_id", "operation_finished"})
+    listed_by = "operation_id"
     selected_by_default = False
     types: t.ClassVar[Collection[str]]
     """Operations of which there are rows."""
@@ -93,15 +93,15 @@ class OperationLogs(OperationByOperation, WholeAnswer):
     name = "operation_logs"
     path = "/v1/operations/{operation_id}/log"
     primary_keys = ("operation_id", "number")
-    own_fields = frozenset({"operation_id", "operation_finished", "number"})
+    added_fields = frozenset({"operation_id", "operation_finished", "number"})
     types = ("TASK.BATCH_CREATE", "TASK_SUITE.BATCH_CREATE", "USER_BONUS.BATCH_CREATE")
     kept_days = 31  # "only for the last month" (openapi)
     filters = Filters(ids=(), dates=())
 
     @override
-    def add_own_fields(self, rows: list[Row], context: Context) -> None:
+    def add_fields(self, rows: list[Row], context: Context) -> None:
         # Nothing else in an entry tells it from another one.
-        super().add_own_fields(rows, context)
+        super().add_fields(rows, context)
         for number, row in enumerate(rows):
             row["number"] = msgspec.Raw(b"%d" % number)
 

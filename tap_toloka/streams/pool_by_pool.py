@@ -45,7 +45,7 @@ class PoolByPool(TolokaStream):
     It lists pools and trainings itself: all there are, whatever is asked of the streams of these.
     """
 
-    lists_of = "pool_id"
+    listed_by = "pool_id"
     selected_by_default = False
     ended: t.ClassVar[Collection[str]] = ("CLOSED", "ARCHIVED")
     """Statuses of a pool in which nothing begins that would bring new rows."""

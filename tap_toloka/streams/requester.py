@@ -28,7 +28,7 @@ class Requester(WholeAnswer):
     path = "/v1/requester"
     primary_keys = ("id", "read_at")
     replication_key = None
-    own_fields = frozenset({"read_at"})
+    added_fields = frozenset({"read_at"})
     filters = Filters(ids=(), dates=())
 
     @override

@@ -41,7 +41,7 @@ class UserSkills(TolokaStream):
     path = "/v1/user-skills"
     page_cap = 1_000
     replication_key = "modified"
-    changed_by = ("modified",)
+    change_dates = ("modified",)
     filters = Filters(
         texts=("user_id",),
         references=("skill_id",),
@@ -77,7 +77,7 @@ class UserMetadata(WholeAnswer):
     name = "user_metadata"
     path = "/v1/user-metadata/{user_id}"
     replication_key = None
-    lists_of = "user_id"
+    listed_by = "user_id"
     selected_by_default = False
     filters = Filters(lists={"pool_id": int, "project_id": int}, ids=(), dates=())
 
