@@ -22,9 +22,16 @@ from psycopg.types.json import set_json_loads
 from scripts.run import MELTANO, postgres
 from tap_toloka.streams import STREAMS
 from tests.expected_rows import finished_operations, open_pool
-from toloka_emulator import POOL_IDS, Emulator, make_pool, make_rows, make_world
-from toloka_emulator.data import Json, print_exactly
-from toloka_emulator.rows import MAKERS
+from toloka_emulator import (
+    POOL_IDS,
+    RESOURCES,
+    Emulator,
+    Json,
+    make_account,
+    make_pool,
+    make_rows,
+    print_exactly,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -176,11 +183,12 @@ def filled(installed: Project, server: psycopg.Connection) -> Filled:
 
 def _account(now: datetime) -> dict[str, list[Json]]:
     """Make an account that has a world, rows of every form that there is, and borderline cases."""
-    account = make_world(pools=60, assignments=1_500, seed=1, now=now)
+    account = make_account(pools=60, assignments=1_500, seed=1, now=now)
     account["operations"] += finished_operations()
     account["pools"] += map(open_pool, POOL_IDS[:-1])  # the last is one of the world's
     assert POOL_IDS[-1] in {pool["id"] for pool in account["pools"]}
-    _add(account, {name: make_rows(name, 40, seed=1) for name in MAKERS if name != "requester"})
+    made = RESOURCES.keys() - {"pools", "requester"}
+    _add(account, {name: make_rows(name, 40, seed=1) for name in sorted(made)})
     _add(account, borderline_cases(now))
     return account
 

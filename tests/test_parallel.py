@@ -23,7 +23,7 @@ from toloka_emulator import Emulator, Fault, make_pool, make_pools
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from toloka_emulator.log import Request
+    from toloka_emulator import Request
 
 # Ids in clusters with gaps between, as an account has them among all ids of Toloka.
 clusters = st.lists(

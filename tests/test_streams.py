@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tap_toloka.client import TolokaStream
     from tests.runner import Run
-    from toloka_emulator.log import Request
+    from toloka_emulator import Request
 
 IN_ONE_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
