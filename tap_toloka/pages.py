@@ -99,9 +99,9 @@ class PageReader:
         self._required = [name for name in fields.required if name in self._sent]
         self._checks = list(checks(self._sent).items())
         self._dates = [attribute_of(name) for name in fields.dates if name in self._sent]
-        self._added = fields.added
+        self._added = frozenset(fields.added)
         self._hidden = [attribute_of(name) for name in fields.hidden]
-        self._ignored = set(fields.ignored) - self._sent.keys() - set(fields.added)
+        self._ignored = set(fields.ignored) - self._sent.keys() - self._added
         self._lock = Lock()
         self._make_decoder()
 
@@ -129,7 +129,11 @@ class PageReader:
             for row in rows:
                 if text := getattr(row, name):
                     setattr(row, name, dates.canonical(text))
-        self._add(rows, fields)
+        for name in self._added & fields.keys():
+            for row in rows:
+                setattr(row, attribute_of(name), fields[name])
+        if self._compute:
+            self._compute(rows)
         for name in (*unwanted, *self._hidden):
             for row in rows:
                 setattr(row, name, UNSET)
@@ -175,13 +179,6 @@ class PageReader:
                     except msgspec.ValidationError as error:
                         msg = f"{error} of the field {name!r}"
                         raise ValueError(msg) from None
-
-    def _add(self, rows: list[Row], fields: Mapping[str, str]) -> None:
-        for name, value in fields.items():
-            for row in rows:
-                setattr(row, name, value)
-        if self._compute:
-            self._compute(rows)
 
 
 def as_objects(rows: Iterable[Row]) -> Iterator[dict[str, t.Any]]:
