@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from toloka_emulator import Emulator
 
 DATE = re.compile(r"[0-9-]{10}T[0-9]{2}:[0-9]{2}[0-9:.]*Z?")
-TAP = [sys.executable, "-m", "tap_toloka"]
+TAP = [sys.executable, "-m", "tests.no_dotenv"]
+"""The command `tap-toloka`, which finds no `.env`."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def run_process(
             capture_output=True,
             check=False,
             timeout=120,
+            cwd=folder,
             env={**os.environ, **(env or {})},
         )
     return Run(done.stdout, done.stderr.decode(), done.returncode)
