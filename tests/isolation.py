@@ -60,7 +60,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     # each session of pytest that begins takes the right to enter that folder from all others.
     folder = Path(tempfile.mkdtemp(prefix="tap-toloka-tests-"))
     early_config.stash[shared_folder] = folder
-    kept = {name: value for name, value in os.environ.items() if _matches(name, KEPT)}
+    kept = {name: value for name, value in os.environ.items() if matches(name, KEPT)}
     (folder / "home").mkdir()
     os.environ.clear()
     os.environ.update(kept, HOME=str(folder / "home"))
@@ -86,7 +86,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _variables_for_installing(environment: Mapping[str, str]) -> dict[str, str]:
     """Return them, with the paths of what uv finds in the home directory by itself."""
-    found = {name: value for name, value in environment.items() if _matches(name, INSTALLING)}
+    found = {name: value for name, value in environment.items() if matches(name, INSTALLING)}
     home = Path.home()
     config_folder = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     cache_folder = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
@@ -95,5 +95,6 @@ def _variables_for_installing(environment: Mapping[str, str]) -> dict[str, str]:
     return {"UV_CACHE_DIR": str(cache_folder / "uv")} | found
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Tell whether a name matches one of the patterns."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -7,14 +7,13 @@ repository if `.venv` is in it. What it finds there takes precedence over the en
 from __future__ import annotations
 
 import runpy
-from unittest.mock import patch
 
 from singer_sdk.configuration import _dict_config
 
 
 def ignore_dotenv() -> None:
     """Let the SDK find no `.env`, in this process."""
-    patch.object(_dict_config, "find_dotenv", lambda: "").start()
+    vars(_dict_config)["find_dotenv"] = lambda: ""
 
 
 if __name__ == "__main__":

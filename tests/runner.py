@@ -118,14 +118,17 @@ def run_inside(
 ) -> Run:
     """Run the tap in this process; what goes wrong is raised unless it may.
 
-    Without a catalog it reads the one stream.
+    Without a catalog it reads the one stream. Of a catalog it gets the selected streams alone: the
+    SDK takes a third of the time of a short run to look at the others.
     """
+    catalog = catalog or catalog_of(stream=stream)
+    selected = [e for e in catalog["streams"] if e["metadata"][-1]["metadata"].get("selected")]
     output = io.BytesIO()
     with contextlib.redirect_stdout(io.TextIOWrapper(output, write_through=True)) as stdout:
         tap = TapToloka(
             config=dict(config),
             state=json.loads(json.dumps(state or {})),
-            catalog=dict(catalog or catalog_of(stream=stream)),
+            catalog={**catalog, "streams": selected},
         )
         try:
             tap.sync_all()

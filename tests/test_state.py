@@ -109,7 +109,7 @@ def test_a_run_that_fails_leaves_the_state_as_it_was() -> None:
     with Emulator(
         pools=[make_pool(str(n), "2024-01-01T00:00:00") for n in range(1, 6)]
     ) as emulator:
-        config = config_for(emulator, batch_size=2, max_retries=0)
+        config = config_for(emulator, batch_size=2, max_retries=0, max_concurrency=1)
         first = run_inside(config)
         emulator.pools.add([make_pool(str(n), "2024-02-01T00:00:00") for n in range(6, 11)])
         emulator.faults.add(Fault(status=500, after=1))
