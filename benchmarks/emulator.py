@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from toloka_emulator import make_pools
-from toloka_emulator.api import KEY
+from toloka_emulator import KEY, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -90,10 +90,9 @@ def _stop(number: int, _frame: object) -> NoReturn:
 def emulator() -> Iterator[Settings]:
     """Start the emulator of Toloka and give the settings that lead to it."""
     # Not needed with a key, so not waited for.
-    from scripts.emulated import account  # noqa: PLC0415
-    from toloka_emulator import Emulator  # noqa: PLC0415
+    from toloka_emulator import Emulator, account_of_next_run  # noqa: PLC0415
 
-    rows = account(FILES / "emulator.json", datetime.now(timezone.utc))
+    rows = account_of_next_run(FILES / "emulator.json", datetime.now(timezone.utc))
     with Emulator(rows=rows) as server:
         counts = f"{len(rows['pools'])} pools and {len(rows['assignments']):,} assignments"
         say("Toloka", f"an emulator with {counts}; no token in .env")

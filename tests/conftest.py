@@ -13,7 +13,7 @@ import pytest
 from scripts.run import postgres
 from tests import isolation
 from tests.databases import Database
-from tests.loaded_account import LoadedAccount, load_account, make_account
+from tests.loaded_account import LoadedAccount, account_at, load_account
 from tests.projects import REPOSITORY, Project, copy_sources
 from tests.shared import made_once
 from toloka_emulator import Emulator
@@ -83,5 +83,5 @@ def loaded(installed: Project, server: psycopg.Connection, shared: Path) -> Load
         return now.isoformat()
 
     now = datetime.fromisoformat(made_once(shared, name, load))
-    emulator = Emulator(rows=make_account(now))
+    emulator = Emulator(rows=account_at(now))
     return LoadedAccount(emulator, Database.named(server, name), now.replace(tzinfo=None))

@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING
 from tap_toloka.streams import STREAMS
 from tests.expected_rows import finished_operations, open_pool
 from tests.projects import LOAD_INTO_POSTGRES
-from toloka_emulator import POOL_IDS, Emulator, make_pool, make_rows, make_world
-from toloka_emulator.data import Json, print_exactly
-from toloka_emulator.rows import MAKERS
+from toloka_emulator import (
+    POOL_IDS,
+    RESOURCES,
+    Emulator,
+    Json,
+    make_account,
+    make_pool,
+    make_rows,
+    print_exactly,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +51,7 @@ class LoadedAccount:
 
 def load_account(now: datetime, project: Project, database: Database) -> None:
     """Load all streams of the account, as it is at a moment."""
-    with Emulator(rows=make_account(now)) as emulator:
+    with Emulator(rows=account_at(now)) as emulator:
         done = project.meltano(
             *LOAD_INTO_POSTGRES,
             TAP_TOLOKA__SELECT=json.dumps([f"{stream.name}.*" for stream in STREAMS]),
@@ -55,16 +62,17 @@ def load_account(now: datetime, project: Project, database: Database) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def make_account(now: datetime) -> dict[str, list[Json]]:
-    """Make an account: a world whose rows belong together, rows of every form, borderline cases.
+def account_at(now: datetime) -> dict[str, list[Json]]:
+    """Make an account: rows that belong together, rows of every form, borderline cases.
 
     It is the same for the same moment, in each process.
     """
-    account = make_world(pools=60, assignments=1_500, seed=1, now=now)
+    account = make_account(pools=60, assignments=1_500, seed=1, now=now)
     account["operations"] += finished_operations(now)
-    account["pools"] += map(open_pool, POOL_IDS[:-1])  # the last is one of the world's
+    account["pools"] += map(open_pool, POOL_IDS[:-1])  # the last is there already
     assert POOL_IDS[-1] in {pool["id"] for pool in account["pools"]}
-    _add(account, {name: make_rows(name, 40, seed=1) for name in MAKERS if name != "requester"})
+    made = RESOURCES.keys() - {"pools", "requester"}
+    _add(account, {name: make_rows(name, 40, seed=1) for name in sorted(made)})
     _add(account, borderline_cases(now))
     return account
 

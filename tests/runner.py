@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
-from singer_sdk.exceptions import SingerSDKError
 
+from tap_toloka.errors import TolokaError
 from tap_toloka.tap import TapToloka
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def run_inside(
         )
         try:
             tap.sync_all()
-        except SingerSDKError:
+        except TolokaError:
             if not may_fail:
                 raise
         stdout.flush()

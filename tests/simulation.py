@@ -29,10 +29,17 @@ from tap_toloka.streams.users import UserSkills
 from tap_toloka.tap import TapToloka
 from tests.expected_rows import changes, in_order, printed
 from tests.runner import catalog_of, config_for, expected, run_inside
-from toloka_emulator import APP_PROJECT_IDS, Emulator, Fault, lives, make_pool, make_rows
-from toloka_emulator.apps import INPUTS
-from toloka_emulator.data import Dice, print_exactly
-from toloka_emulator.parts import BATCH_IDS, SKILL_IDS, USER_IDS, app_id, random_uuid
+from toloka_emulator import (
+    APP_PROJECT_IDS,
+    Dice,
+    Emulator,
+    Fault,
+    make_pool,
+    make_row,
+    make_rows,
+    next_change,
+    print_exactly,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,60 +77,15 @@ WHAT_PASSES = (
 _exact = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 
 
-def begin_operation(at: datetime, dice: Dice) -> Json:
-    """Make an operation that was just asked for."""
-    return {
-        "id": random_uuid(dice),
-        "type": "POOL.OPEN",
-        "status": "PENDING",
-        "submitted": print_exactly(at),
-        "progress": 0,
-        "parameters": {"pool_id": "36502086"},
-        "details": {},
+def begin(name: str, at: datetime, dice: Dice, pool_id: str = "") -> Json:
+    """Make a row of a list that was just made, in this pool if it is an assignment."""
+    facts: dict[str, Json] = {
+        "assignments": {"status": "ACTIVE", "pool_id": pool_id},
+        "operations": {"status": "PENDING", "type": "POOL.OPEN"},
+        "app_items": {"status": "NEW"},
+        "user_skills": {"modified": print_exactly(at)},
     }
-
-
-def begin_item(at: datetime, dice: Dice) -> Json:
-    """Make an item of an app project that was just uploaded."""
-    return {
-        "id": app_id(dice),
-        "app_project_id": dice.pick(APP_PROJECT_IDS),
-        "batch_id": dice.pick(BATCH_IDS),
-        "status": "NEW",
-        "input_data": dice.pick(INPUTS),
-        "output_data": {},
-        "errors": [],
-        "created_at": print_exactly(at),
-    }
-
-
-def begin_user_skill(at: datetime, dice: Dice) -> Json:
-    """Make the first value of a skill of a Toloker."""
-    return {
-        "id": str(dice.randrange(900_000, 10**12)),
-        "skill_id": dice.pick(SKILL_IDS),
-        "user_id": dice.pick(USER_IDS),
-        "created": print_exactly(at),
-        **lives.modify_skill({}, at, dice),
-    }
-
-
-def next_value(row: Json, at: datetime, dice: Dice) -> Json:
-    """Give a Toloker another value of a skill, or leave it for good."""
-    return lives.modify_skill(row, at, dice) if dice.chance(0.7) else {}
-
-
-_BEGIN = {
-    "operations": begin_operation,
-    "app_items": begin_item,
-    "user_skills": begin_user_skill,
-}
-_STEP = {
-    "assignments": lives.next_step,
-    "operations": lives.next_operation_step,
-    "app_items": lives.next_item_step,
-    "user_skills": next_value,
-}
+    return make_row(name, dice, at, **facts[name])
 
 
 class Account(Emulator):
@@ -172,7 +134,8 @@ class Account(Emulator):
         self._patches = pytest.MonkeyPatch()
 
     def __enter__(self) -> Self:
-        self._patches.setattr("toloka_emulator.table.time", self)  # asks for `monotonic` alone
+        # which asks for `monotonic` alone
+        self._patches.setattr("toloka_emulator.server.table.time", self)
         began = property(lambda _tap: round(self.monotonic() * 1000))
         self._patches.setattr(TapToloka, "initialized_at", began)
         sync_all = TapToloka.sync_all
@@ -277,17 +240,16 @@ class Account(Emulator):
 
     def begin(self, stream: str, pool_id: str = "") -> None:
         """Let a life begin now."""
-        if pool_id:
-            row = lives.begin(pool_id, self.now, self.dice)
-        else:
-            row = _BEGIN[stream](self.now, self.dice)
+        row = begin(stream, self.now, self.dice, pool_id)
         self.tables[stream].add([row], visible_in=self._late())
         self._note(stream, row["id"])
 
     def step(self, stream: str, row_id: str) -> None:
         """Take a life on by a step, if there is one."""
         row = _exact(self.tables[stream].get(row_id))
-        if fields := _STEP[stream](row, self.now, self.dice):
+        if stream == "user_skills" and self.dice.chance(0.3):
+            return  # no other value ever
+        if fields := next_change(stream, row, self.dice, self.now):
             self.tables[stream].change(row_id, visible_in=self._late(), **fields)
             self._note(stream, row_id)
 

@@ -40,8 +40,7 @@ from tests.simulation import (
     moments,
     plan_assignments,
 )
-from toloka_emulator import APP_PROJECT_IDS, Fault, make_pool, make_rows
-from toloka_emulator.data import Dice, print_exactly
+from toloka_emulator import APP_PROJECT_IDS, Dice, Fault, make_pool, make_rows, print_exactly
 
 if TYPE_CHECKING:
     from tap_toloka.client import TolokaStream

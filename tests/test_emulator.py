@@ -25,24 +25,29 @@ import requests
 from toloka_emulator import (
     AGGREGATION_IDS,
     APP_PROJECT_IDS,
+    CREATED_FROM,
+    CREATED_TO,
     LOGGED_IDS,
     POOL_IDS,
+    RESOURCES,
     USER_IDS,
+    Account,
+    Dice,
     Emulator,
     Fault,
-    lives,
+    Table,
+    make_account,
     make_pool,
     make_pools,
+    make_row,
     make_rows,
-    make_world,
+    next_change,
+    print_exactly,
 )
-from toloka_emulator.data import CREATED_FROM, CREATED_TO, Dice, print_exactly
-from toloka_emulator.query import read_query
-from toloka_emulator.resources import RESOURCES
-from toloka_emulator.table import Table
+from toloka_emulator.server.query import read_query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 # Ids and dates as rows have them; ids lie on both sides of a digit boundary.
 DATES = {
@@ -981,22 +986,21 @@ def test_pools_are_created_within_the_span_asked_for() -> None:
 # Made-up worlds and lives
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
-World = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> Account:
     """Give a world of 40 pools and 3,000 assignments."""
-    return make_world(pools=40, assignments=3000, now=NOW)
+    return make_account(pools=40, assignments=3000, now=NOW)
 
 
-def test_a_world_is_the_same_for_the_same_arguments_only(world: World) -> None:
-    assert make_world(pools=40, assignments=3000, now=NOW) == world
-    assert make_world(pools=40, assignments=3000, seed=1, now=NOW) != world
-    assert make_world(pools=0, assignments=0, now=NOW)["pools"] == []
+def test_a_world_is_the_same_for_the_same_arguments_only(world: Account) -> None:
+    assert make_account(pools=40, assignments=3000, now=NOW) == world
+    assert make_account(pools=40, assignments=3000, seed=1, now=NOW) != world
+    assert make_account(pools=0, assignments=0, now=NOW)["pools"] == []
 
 
-def test_a_world_has_rows_of_every_list_as_many_as_asked_for(world: World) -> None:
+def test_a_world_has_rows_of_every_list_as_many_as_asked_for(world: Account) -> None:
     assert world.keys() == RESOURCES.keys()
     assert all(world.values())
     assert (len(world["pools"]), len(world["assignments"])) == (40, 3000)
@@ -1009,7 +1013,7 @@ def test_a_world_has_rows_of_every_list_as_many_as_asked_for(world: World) -> No
     assert len(found) == 3000
 
 
-def test_a_world_is_joined_by_ids(world: World) -> None:
+def test_a_world_is_joined_by_ids(world: Account) -> None:
     known = {name: {row.get("id") for row in rows} for name, rows in world.items()}
     users = known["user_metadata"]
     for name, field, parents in (
@@ -1052,7 +1056,7 @@ def test_a_world_is_joined_by_ids(world: World) -> None:
         assert {other["id"] for other in row["interlocutors"]} & users
 
 
-def test_dates_of_a_world_are_in_order_and_none_is_to_come(world: World) -> None:
+def test_dates_of_a_world_are_in_order_and_none_is_to_come(world: Account) -> None:
     written = {name: json.dumps(rows, default=str) for name, rows in world.items()}
     for name, text in written.items():
         printed = re.findall(r'"([a-z_]+)": "([0-9-]{10}T[0-9:.]+)"', text)
@@ -1069,7 +1073,7 @@ def test_dates_of_a_world_are_in_order_and_none_is_to_come(world: World) -> None
         assert row.get("submitted", "") <= min(row.get("accepted", "9"), row.get("rejected", "9"))
 
 
-def test_a_world_has_pools_that_are_stuck_and_assignments_of_all_statuses(world: World) -> None:
+def test_a_world_has_pools_that_are_stuck_and_assignments_of_all_statuses(world: Account) -> None:
     last = {row["pool_id"]: "" for row in world["assignments"]}
     for row in world["assignments"]:
         last[row["pool_id"]] = max(last[row["pool_id"]], row.get("submitted", ""))
@@ -1083,12 +1087,12 @@ def test_a_world_has_pools_that_are_stuck_and_assignments_of_all_statuses(world:
     assert counts["ACCEPTED"] > 1500
 
 
-def live(row: dict[str, Any], step: Callable[..., dict[str, Any]], seed: int) -> list[str]:
+def live(name: str, row: dict[str, Any], seed: int) -> list[str]:
     """Give the statuses that a row goes through, and see that its dates rise."""
     dice, statuses = Dice(seed), [row["status"]]
     for minute in range(1, 10):
         at = NOW + timedelta(minutes=minute)
-        change = step(row, at, dice)
+        change = next_change(name, row, dice, at)
         dates = {value for value in change.values() if str(value).startswith("2026-")}
         assert dates <= {print_exactly(at)}
         row = {**row, **change}
@@ -1100,10 +1104,12 @@ def live(row: dict[str, Any], step: Callable[..., dict[str, Any]], seed: int) ->
 def test_an_assignment_lives_as_the_reference_says() -> None:
     lived = set()
     for seed in range(200):
-        row = lives.begin("17", NOW, Dice(seed), reward=Decimal("0.70"))
+        row = make_row(
+            "assignments", Dice(seed), NOW, pool_id="17", status="ACTIVE", reward=Decimal("0.70")
+        )
         assert (row["pool_id"], row["status"], row["reward"]) == ("17", "ACTIVE", Decimal("0.70"))
         assert row["created"] == print_exactly(NOW)
-        lived.add(tuple(live(row, lives.next_step, seed)))
+        lived.add(tuple(live("assignments", row, seed)))
     assert lived - {("ACTIVE", "SUBMITTED", "REJECTED")} == {
         ("ACTIVE", "SKIPPED"),
         ("ACTIVE", "EXPIRED"),
@@ -1116,21 +1122,18 @@ def test_operations_items_threads_and_skills_live_too() -> None:
     ends = set()
     for seed in range(50):
         operation = {"status": "PENDING", "progress": 0}
-        statuses = live(operation, lives.next_operation_step, seed)
+        statuses = live("operations", operation, seed)
         assert statuses[:2] == ["PENDING", "RUNNING"]
         item = {"status": "NEW"}
-        assert live(item, lives.next_item_step, seed)[:2] == ["NEW", "PROCESSING"]
-        ends |= {statuses[-1], live(item, lives.next_item_step, seed)[-1]}
+        assert live("app_items", item, seed)[:2] == ["NEW", "PROCESSING"]
+        ends |= {statuses[-1], live("app_items", item, seed)[-1]}
     assert ends == {"SUCCESS", "FAIL", "COMPLETED", "ERROR"}
     rows = {name: make_rows(name, 5) for name in ("message_threads", "user_skills")}
     with Emulator(rows=rows) as emulator:
-        for name, step in (
-            ("message_threads", lives.answer_thread),
-            ("user_skills", lives.modify_skill),
-        ):
+        for name in rows:
             table = emulator.tables[name]
             row = table.rows()[0]
-            table.change(row["id"], **step(row, NOW, Dice(1)))
+            table.change(row["id"], **next_change(name, row, Dice(1), NOW))
             assert print_exactly(NOW) in json.dumps(rows_of(emulator, name)[0])
 
 

@@ -17,16 +17,21 @@ import psutil
 import pytest
 
 from scripts import run
-from scripts.emulated import NEW_POOLS, account, account_after
 from tap_toloka.streams.assignments import Assignments
-from toloka_emulator import Emulator, make_pools
+from toloka_emulator import (
+    NEW_POOLS,
+    Emulator,
+    account_after,
+    account_of_next_run,
+    make_pools,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scripts.emulated import Account
     from tests.databases import Database
     from tests.projects import Project
+    from toloka_emulator import Account
 
 FULL_TABLES = {"requester", "apps"}
 DATES = {*Assignments.change_dates, "finished", "last_started", "last_stopped"}
@@ -127,10 +132,11 @@ def test_a_run_ends_with_the_answers_to_three_questions(two: Two) -> None:
 def test_the_emulated_account_goes_on_from_run_to_run(tmp_path: Path) -> None:
     file = tmp_path / "emulator.json"
     now = datetime(2026, 3, 1, tzinfo=timezone.utc)
-    account(file, now)
-    before = account(file, now + timedelta(hours=1))
-    after = account(file, now + timedelta(days=3))
-    again = account(file, now + timedelta(days=3))  # and the clock may stand still, or go back
+    account_of_next_run(file, now)
+    before = account_of_next_run(file, now + timedelta(hours=1))
+    after = account_of_next_run(file, now + timedelta(days=3))
+    # The clock may stand still, or go back.
+    again = account_of_next_run(file, now + timedelta(days=3))
     moments = [datetime.fromisoformat(text) for text in json.loads(file.read_text())]
     assert moments == sorted(set(moments))
     assert account_after(moments[:3]) == after
@@ -148,8 +154,8 @@ def test_the_emulated_account_goes_on_from_run_to_run(tmp_path: Path) -> None:
 
 def test_what_is_so_young_that_it_would_be_read_twice_is_not_made(tmp_path: Path) -> None:
     now = datetime.now(timezone.utc)
-    account(tmp_path / "emulator.json", now)
-    rows = account(tmp_path / "emulator.json", now + timedelta(minutes=1))
+    account_of_next_run(tmp_path / "emulator.json", now)
+    rows = account_of_next_run(tmp_path / "emulator.json", now + timedelta(minutes=1))
     minute_ago = now.replace(tzinfo=None).isoformat()
     for name in ("assignments", "pools", "user_bonuses", "operations"):
         dates = [value for row in rows[name] for key, value in row.items() if key in DATES]

@@ -22,8 +22,7 @@ from tap_toloka.streams import STREAMS
 from tests.expected_rows import in_order, printed
 from tests.projects import LOAD_INTO_POSTGRES, REPOSITORY
 from tests.runner import catalog_of, run_process
-from toloka_emulator import Emulator, Fault, make_pool, make_pools
-from toloka_emulator.dates import IN_ROW, instant
+from toloka_emulator import Emulator, Fault, make_pool, make_pools, read_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,7 +277,7 @@ class Warehouse:
 def _in_postgres(pool: Json) -> Json:
     values = {name: _without_nul(value) for name, value in pool.items()}
     for name in DATES & {name for name, value in pool.items() if value is not None}:
-        values[name] = datetime.fromisoformat(instant(pool[name], IN_ROW))
+        values[name] = read_date(pool[name]).replace(tzinfo=None)
     return values
 
 

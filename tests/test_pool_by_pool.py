@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
 
@@ -22,15 +22,14 @@ from tap_toloka.streams.attachments import Attachments
 from tap_toloka.streams.tasks import Tasks, TaskSuites
 from tests.runner import TAP, Run, catalog_of, config_for, run_inside, run_process
 from tests.test_parallel import threads_of_ours, wait_until
-from toloka_emulator import Emulator, Fault, lives, make_pool, make_pools
-from toloka_emulator.data import Dice
+from toloka_emulator import Dice, Emulator, Fault, make_pool, make_pools, make_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tap_toloka.client import TolokaStream
-    from toloka_emulator.log import Request
+    from toloka_emulator import Request
 
 Row = dict[str, Any]
 
@@ -865,7 +864,10 @@ class Warehouse(RuleBasedStateMachine):
         pool = data.draw(st.sampled_from([p for p in self.pools if p["status"] == "OPEN"]))
         for _ in range(count):
             self.begun += 1
-            row = lives.begin(pool["id"], self.now, self.dice, created=self.later())
+            created = self.later()
+            at = self.now.replace(tzinfo=timezone.utc)
+            facts = {"pool_id": pool["id"], "status": "ACTIVE", "created": created}
+            row = make_row("assignments", self.dice, at, **facts)
             row["id"] = f"{int(pool['id']):010x}--{self.begun:024x}"
             self.emulator.tables["assignments"].add([row])
 

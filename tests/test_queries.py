@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Identifier
 from tap_toloka.streams import STREAMS
 from tests.projects import REPOSITORY
 from tests.runner import catalog_of, in_one_form
-from toloka_emulator import POOL_IDS, make_world
+from toloka_emulator import POOL_IDS, make_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -269,7 +269,7 @@ def test_tables_join_by_columns_that_they_have(
 @pytest.fixture(scope="module")
 def world() -> dict[str, list[Json]]:
     """Make an account whose rows belong together."""
-    return make_world(pools=40, assignments=600, seed=3, now=datetime.now(timezone.utc))
+    return make_account(pools=40, assignments=600, seed=3, now=datetime.now(timezone.utc))
 
 
 @pytest.mark.parametrize(("one", "many", "key", "reference"), RELATIONS)

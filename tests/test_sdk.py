@@ -77,7 +77,7 @@ def test_streams_share_their_connections(capsysbinary: pytest.CaptureFixture[byt
     tap = TapToloka(config=config_for(_emulator, max_concurrency=4), catalog=catalog_of_all())
     tap.sync_all()
     assert capsysbinary.readouterr().out
-    pools = tap.connections.poolmanager.pools
+    pools = tap.api._connections.poolmanager.pools
     (pool,) = [pools[key] for key in pools.keys()]  # noqa: SIM118  # it is no mapping
     assert 1 <= pool.num_connections <= 4 < len(STREAMS) < pool.num_requests
 
@@ -129,8 +129,8 @@ def test_a_stream_is_a_handful_of_facts() -> None:
         if inspect.isfunction(value)
     }
     assert code == {
-        ("Requester", "contexts"),
-        ("UserMetadata", "contexts"),
-        ("Assignments", "add_fields"),
-        ("OperationLogs", "add_fields"),
+        ("Requester", "listings"),
+        ("UserMetadata", "listings"),
+        ("Assignments", "compute_fields"),
+        ("OperationLogs", "compute_fields"),
     }

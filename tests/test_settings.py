@@ -11,7 +11,6 @@ import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
 from tap_toloka.streams import STREAMS
-from tap_toloka.streams.pools import Pools
 from tap_toloka.tap import TapToloka
 from tests.expected_rows import whole_account
 from tests.runner import catalog_of, config_for, run_inside, run_process
@@ -20,12 +19,15 @@ from toloka_emulator import Emulator, Fault, make_pools
 API_KEY = "AQVN0123456789012345678.abcdefgh.SECRETSECRET"
 OAUTH_TOKEN = "AQAD-SECRETSECRET012345678901234567890"
 
-BOUNDS = ("gt", "gte", "lt", "lte")
 FILTERS = {
     "status": "CLOSED",
     "project_id": "81776",
-    **{f"id_{bound}": "17" for bound in BOUNDS},
-    **{f"{date}_{bound}": "2024-05-06" for date in ("created", "last_started") for bound in BOUNDS},
+    **{f"id_{bound}": "17" for bound in ("gt", "gte")},
+    **{f"id_{bound}": "19" for bound in ("lt", "lte")},
+    **{f"{date}_gt": "2024-05-06" for date in ("created", "last_started")},
+    **{f"{date}_gte": "2024-05-06" for date in ("created", "last_started")},
+    **{f"{date}_lt": "2024-05-07" for date in ("created", "last_started")},
+    **{f"{date}_lte": "2024-05-07" for date in ("created", "last_started")},
 }
 
 
@@ -66,7 +68,7 @@ FILTERS = {
         ({"filters": {"pools": {"id_gt": "abc"}}}, "filters.pools.id_gt: 'abc'"),
         ({"filters": {"pools": {"id_gt": -5}}}, "filters.pools.id_gt: '-5'"),
         ({"filters": {"operations": {"id_gt": "a_b"}}}, "filters.operations.id_gt: 'a_b'"),
-        ({"filters": {"operations": {"id_gt": 17}}}, "['operations']['id_gt']"),
+        ({"filters": {"operations": {"id_gt": 17}}}, "filters.operations.id_gt"),
         ({"filters": {"message_threads": {"folder": "INBOX"}}}, "folder"),
         ({"filters": {"message_threads": {"folder": []}}}, "folder"),
         ({"filters": {"message_threads": {"folder_ne": ["SENT"]}}}, "SENT"),
@@ -195,14 +197,13 @@ def test_the_token_is_sent_as_its_type_or_its_shape_says(
 @pytest.mark.parametrize(
     ("settings", "address"),
     [
-        ({}, "https://toloka.dev/api/v1/pools"),
-        ({"environment": "SANDBOX"}, "https://sandbox.toloka.dev/api/v1/pools"),
-        ({"api_url": "https://x.example/a/"}, "https://x.example/a/api/v1/pools"),
+        ({}, "https://toloka.dev/api"),
+        ({"environment": "SANDBOX"}, "https://sandbox.toloka.dev/api"),
+        ({"api_url": "https://x.example/a/"}, "https://x.example/a/api"),
     ],
 )
 def test_the_environment_or_the_address_is_asked(settings: dict[str, Any], address: str) -> None:
-    pools = Pools(TapToloka(config={"token": API_KEY, **settings}))
-    assert pools.get_url(None) == address
+    assert TapToloka(config={"token": API_KEY, **settings}).api.url == address
 
 
 def test_a_shared_account_and_a_user_agent_are_sent_along() -> None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toloka_emulator import POOL_IDS, Emulator, make_pools, make_rows
-from toloka_emulator.resources import RESOURCES
+from toloka_emulator import POOL_IDS, RESOURCES, Emulator, make_pools, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

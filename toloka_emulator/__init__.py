@@ -6,39 +6,68 @@ It is held to Toloka's API reference, not to the tap. In a test:
         emulator.faults.add(Fault(status=503, times=2))
         ...  # ask emulator.url with emulator.key
 
-`make_rows` makes rows of one list, of every form there is; `make_world` rows of all lists that
-belong together; `lives` tells what becomes of them.
+`make_row` makes a row of any list, `make_rows` many of every form there is; `make_account` rows of
+all lists that belong together; `next_change` says what a row changes into.
 
 As a process: `python -m toloka_emulator --help`; from outside it is driven as `control` tells.
 """
 
 from __future__ import annotations
 
-from toloka_emulator import lives
-from toloka_emulator.data import make_pool, make_pools
-from toloka_emulator.emulator import Emulator
-from toloka_emulator.faults import Fault
-from toloka_emulator.parts import (
+from toloka_emulator.data.account import Account, make_account
+from toloka_emulator.data.changes import next_change
+from toloka_emulator.data.parts import (
     AGGREGATION_IDS,
     APP_PROJECT_IDS,
     LOGGED_IDS,
     POOL_IDS,
     USER_IDS,
 )
-from toloka_emulator.rows import make_rows
-from toloka_emulator.world import make_world
+from toloka_emulator.data.pools import (
+    CREATED_FROM,
+    CREATED_TO,
+    Dice,
+    Json,
+    make_pool,
+    make_pools,
+    print_exactly,
+    read_date,
+)
+from toloka_emulator.data.rows import make_row, make_rows
+from toloka_emulator.data.runs import NEW_POOLS, account_after, account_of_next_run
+from toloka_emulator.server.api import KEY
+from toloka_emulator.server.emulator import Emulator
+from toloka_emulator.server.faults import Fault
+from toloka_emulator.server.log import Request
+from toloka_emulator.server.resources import RESOURCES
+from toloka_emulator.server.table import Table
 
 __all__ = [
     "AGGREGATION_IDS",
     "APP_PROJECT_IDS",
+    "CREATED_FROM",
+    "CREATED_TO",
+    "KEY",
     "LOGGED_IDS",
+    "NEW_POOLS",
     "POOL_IDS",
+    "RESOURCES",
     "USER_IDS",
+    "Account",
+    "Dice",
     "Emulator",
     "Fault",
-    "lives",
+    "Json",
+    "Request",
+    "Table",
+    "account_after",
+    "account_of_next_run",
+    "make_account",
     "make_pool",
     "make_pools",
+    "make_row",
     "make_rows",
-    "make_world",
+    "next_change",
+    "print_exactly",
+    "read_date",
 ]

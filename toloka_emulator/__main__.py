@@ -9,11 +9,11 @@ import sys
 import threading
 from datetime import datetime, timezone
 
-from toloka_emulator.api import KEY, OAUTH_TOKEN
-from toloka_emulator.data import CREATED_FROM, CREATED_TO, Json, make_pools
-from toloka_emulator.emulator import Emulator
-from toloka_emulator.rows import MAKERS, make_rows
-from toloka_emulator.world import make_world
+from toloka_emulator.data.account import Account, make_account
+from toloka_emulator.data.pools import CREATED_FROM, CREATED_TO, make_pools
+from toloka_emulator.data.rows import MAKERS, make_rows
+from toloka_emulator.server.api import KEY, OAUTH_TOKEN
+from toloka_emulator.server.emulator import Emulator
 
 
 def _arguments() -> argparse.Namespace:
@@ -45,10 +45,10 @@ def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
 
 
-def _world(arguments: argparse.Namespace) -> dict[str, list[Json]]:
+def _world(arguments: argparse.Namespace) -> Account:
     pools, assignments = arguments.world
     now = datetime.now(timezone.utc)
-    return make_world(pools=pools, assignments=assignments, seed=arguments.seed, now=now)
+    return make_account(pools=pools, assignments=assignments, seed=arguments.seed, now=now)
 
 
 def main() -> None:

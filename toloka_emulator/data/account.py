@@ -6,11 +6,19 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from toloka_emulator import apps, lives, work
-from toloka_emulator.data import OWNER, Dice, Json, make_filter, make_pool, print_exactly
-from toloka_emulator.dates import IN_ROW, instant
-from toloka_emulator.parts import app_id, object_id, pool_object_id, random_uuid, user_id
-from toloka_emulator.rows import MAKERS
+from toloka_emulator.data import apps, work
+from toloka_emulator.data.changes import begin, next_change
+from toloka_emulator.data.parts import app_id, object_id, pool_object_id, random_uuid, user_id
+from toloka_emulator.data.pools import (
+    OWNER,
+    Dice,
+    Json,
+    make_filter,
+    make_pool,
+    print_exactly,
+    read_date,
+)
+from toloka_emulator.data.rows import MAKERS
 
 _SUITES = 20  # the most in a pool; more assignments make a greater overlap
 _BONUSES = 20  # as many are given at once
@@ -26,12 +34,13 @@ _TOPICS: tuple[tuple[str, str, tuple[Json, ...]], ...] = (
 # How pools fare, in turn: some that are open have not seen a submission for days.
 _FATES = ("OPEN", "CLOSED", "CLOSED", "STUCK", "OPEN", "CLOSED", "ARCHIVED", "OPEN")
 _SKILLS = ("English", "Attention to detail", "Image classification", "Transcription")
+Account = dict[str, list[Json]]
+"""All rows that a requester has, by list."""
+
 _REWARDS = tuple(Decimal(text) for text in ("0.01", "0.03", "0.05", "0.10", "0.25"))
 
 
-def make_world(
-    *, pools: int, assignments: int, seed: int = 0, now: datetime
-) -> dict[str, list[Json]]:
+def make_account(*, pools: int, assignments: int, seed: int = 0, now: datetime) -> Account:
     """Make rows of all lists that belong together, the same ones for the same arguments.
 
     Dates lie before `now`, most of them within the 60 days before. Tasks are shared between rows:
@@ -70,9 +79,6 @@ class _World:
 
     def _between(self, first: datetime, last: datetime) -> datetime:
         return first + (last - first) * self._dice.random()
-
-    def _moment(self, printed: str) -> datetime:
-        return datetime.fromisoformat(instant(printed, IN_ROW)).replace(tzinfo=self._now.tzinfo)
 
     def _add(self, name: str, row: Json) -> Json:
         self.rows[name].append(row)
@@ -258,7 +264,7 @@ class _World:
     def _assignment(self, pool: Json, suite: Json, at: datetime, ended: datetime) -> None:
         """Let a Toloker take a suite, and see how far that came before the pool, and all, ended."""
         dice = self._dice
-        row = lives.begin(
+        row = begin(
             pool["id"],
             at,
             dice,
@@ -272,7 +278,7 @@ class _World:
         checked = done + timedelta(days=dice.expovariate(1))
         for moment in (done, checked, checked + timedelta(days=dice.expovariate(1))):
             if moment < (ended if moment is done else self._now):
-                row |= lives.next_step(row, moment, dice)
+                row |= next_change("assignments", row, dice, moment)
         if "submitted" in row:
             outputs = _outputs(pool["private_name"])
             row["solutions"] = [{"output_values": dice.pick(outputs)} for _ in suite["tasks"]]
@@ -359,7 +365,7 @@ class _World:
         """Give the bonuses, many at once."""
         for first in range(0, len(self._rewarded), _BONUSES):
             given = self._rewarded[first : first + _BONUSES]
-            latest = max(self._moment(row["accepted"]) for row in given)
+            latest = max(read_date(row["accepted"]) for row in given)
             at = self._between(latest, self._ago(0.01))
             details = {"total_count": len(given), "success_count": len(given)}
             operation = self._operation("USER_BONUS.BATCH_CREATE", None, at, details=details)
@@ -393,7 +399,7 @@ class _World:
         pools = self.rows["pools"]
         for number, user in enumerate(self._users[:12] if pools else []):
             pool = pools[number % len(pools)]
-            at = self._between(self._moment(pool["created"]), self._now)
+            at = self._between(read_date(pool["created"]), self._now)
             self._add("message_threads", self._thread(user, pool, at))
             if number % 4 == 0:
                 self._add("user_restrictions", self._restriction(user, pool, at))
@@ -462,7 +468,7 @@ class _World:
             for hours in (1, 4):
                 if number == 0 or dice.chance(0.5):
                     at = created + timedelta(hours=hours + place / 10)
-                    item |= lives.next_item_step(item, at, dice)
+                    item |= next_change("app_items", item, dice, at)
             items.append(self._add("app_items", item))
         counts = {
             status: sum(item["status"] == status for item in items) for status in apps.ITEM_STATUSES

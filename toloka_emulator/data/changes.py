@@ -1,18 +1,13 @@
-"""What becomes of rows: one step of a life at a time, as fields to change; {} when there is none.
-
-    table.change(row["id"], **next_step(row, datetime.now(timezone.utc), dice))
-
-Dates are printed to the millisecond, so that none is earlier than the moment that was given.
-"""
+"""What rows change into, one change at a time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toloka_emulator.apps import OUTPUTS as APP_OUTPUTS
-from toloka_emulator.data import OWNER, Dice, Json, print_exactly
-from toloka_emulator.parts import TRANSLATIONS, USER_IDS, pool_object_id
-from toloka_emulator.work import OUTPUTS, make_task
+from toloka_emulator.data.apps import OUTPUTS as APP_OUTPUTS
+from toloka_emulator.data.parts import TRANSLATIONS, USER_IDS, pool_object_id
+from toloka_emulator.data.pools import OWNER, Dice, Json, print_exactly
+from toloka_emulator.data.work import OUTPUTS, make_task
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +32,7 @@ def begin(pool_id: str, at: datetime, dice: Dice, **fields: object) -> Json:
     }
 
 
-def next_step(row: Json, at: datetime, dice: Dice) -> Json:
+def _next_of_assignment(row: Json, at: datetime, dice: Dice) -> Json:
     """Take an assignment on: most are submitted and accepted, of the rejected some after all."""
     if row["status"] == "ACTIVE":
         status = dice.pick(("SUBMITTED",) * 10 + ("SKIPPED", "EXPIRED"))
@@ -55,7 +50,7 @@ def next_step(row: Json, at: datetime, dice: Dice) -> Json:
     return step
 
 
-def next_operation_step(row: Json, at: datetime, dice: Dice) -> Json:
+def _next_of_operation(row: Json, at: datetime, dice: Dice) -> Json:
     """Take an operation on: it starts, gets on, and ends."""
     if row["status"] == "PENDING":
         return {"status": "RUNNING", "started": print_exactly(at), "progress": 0}
@@ -67,7 +62,7 @@ def next_operation_step(row: Json, at: datetime, dice: Dice) -> Json:
     return {"status": status, "finished": print_exactly(at), "progress": 100}
 
 
-def next_item_step(row: Json, at: datetime, dice: Dice) -> Json:
+def _next_of_item(row: Json, at: datetime, dice: Dice) -> Json:
     """Take an item of an app project on: it is processed, and ends with an output or an error."""
     if row["status"] == "NEW":
         return {"status": "PROCESSING", "started_at": print_exactly(at)}
@@ -80,7 +75,7 @@ def next_item_step(row: Json, at: datetime, dice: Dice) -> Json:
     return {"status": "COMPLETED", "finished_at": print_exactly(at), "output_data": output}
 
 
-def answer_thread(row: Json, at: datetime, dice: Dice) -> Json:
+def _answer_thread(row: Json, at: datetime, dice: Dice) -> Json:
     """Answer a message thread: one more message, the newest first."""
     message = {
         "text": dice.pick(TRANSLATIONS),
@@ -90,7 +85,30 @@ def answer_thread(row: Json, at: datetime, dice: Dice) -> Json:
     return {"messages": [message, *(row.get("messages") or ())], "folders": ["OUTBOX"]}
 
 
-def modify_skill(_row: Json, at: datetime, dice: Dice) -> Json:
+def _modify_skill(_row: Json, at: datetime, dice: Dice) -> Json:
     """Give a Toloker another value of a skill."""
     value = dice.randrange(101)
     return {"value": value, "exact_value": value, "modified": print_exactly(at)}
+
+
+_NEXT = {
+    "assignments": _next_of_assignment,
+    "operations": _next_of_operation,
+    "app_items": _next_of_item,
+    "message_threads": _answer_thread,
+    "user_skills": _modify_skill,
+}
+
+
+def next_change(name: str, row: Json, dice: Dice, at: datetime) -> Json:
+    """Make up what becomes of a row next: the fields to set, {} when nothing does.
+
+        table.change(row["id"], **next_change("assignments", row, dice, at))
+
+    Args:
+        name: Which list the row is of.
+        row: The row as it is.
+        dice: Decides.
+        at: When it happens. Dates are printed to the millisecond, so none is earlier.
+    """
+    return _NEXT[name](row, at, dice)

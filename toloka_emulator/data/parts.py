@@ -6,7 +6,7 @@ import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from toloka_emulator.data import OWNER, Dice, Json
+from toloka_emulator.data.pools import OWNER, Dice, Json
 
 if TYPE_CHECKING:
     from datetime import datetime

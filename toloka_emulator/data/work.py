@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from toloka_emulator.data import COMMENTS, OWNER, REWARDS, Dice, Json, print_date
-from toloka_emulator.parts import (
+from toloka_emulator.data.parts import (
     AGGREGATION_IDS,
     AMOUNTS,
     LOGGED_IDS,
@@ -19,6 +18,7 @@ from toloka_emulator.parts import (
     random_uuid,
     user_id,
 )
+from toloka_emulator.data.pools import COMMENTS, OWNER, REWARDS, Dice, Json, print_date
 
 INPUTS: tuple[Json, ...] = (
     {"image": "https://example.com/image1.jpg"},

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from toloka_emulator import dates
-from toloka_emulator.errors import ApiError
-from toloka_emulator.resources import as_number
+from toloka_emulator.server import dates
+from toloka_emulator.server.errors import ApiError
+from toloka_emulator.server.resources import as_number
 
 if TYPE_CHECKING:
-    from toloka_emulator.resources import Resource
+    from toloka_emulator.server.resources import Resource
 
 Compare = Callable[[str, str], bool]
 Problem = tuple[str, str]

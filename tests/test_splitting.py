@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_toloka.ids import Scale, scale_of
+from tap_toloka.splitting import Scale, scale_of
 
 SHAPES = {
     "of what is in a pool": "0000000000--000000000000000000000000",
@@ -38,13 +38,13 @@ def scale(id_: str) -> Scale:
 
 @given(alike(3))
 def test_the_order_of_numbers_is_the_order_of_texts(ids: list[str]) -> None:
-    assert sorted(ids, key=scale(ids[0]).place) == sorted(ids)
+    assert sorted(ids, key=scale(ids[0]).to_number) == sorted(ids)
 
 
 @given(alike())
 def test_the_number_of_an_id_leads_back_to_it(ids: list[str]) -> None:
     one, other = ids
-    assert scale(one).at(scale(one).place(other)) == other
+    assert scale(one).to_id(scale(one).to_number(other)) == other
 
 
 @given(alike(), st.data())
@@ -52,8 +52,8 @@ def test_what_is_between_two_numbers_is_between_the_ids(
     ids: list[str], data: st.DataObject
 ) -> None:
     first, last = sorted(ids)
-    place = scale(first).place
-    between = scale(first).at(data.draw(st.integers(place(first), place(last))))
+    number_of = scale(first).to_number
+    between = scale(first).to_id(data.draw(st.integers(number_of(first), number_of(last))))
     assert first <= between <= last
     assert len(between) == len(first)
 
@@ -61,10 +61,10 @@ def test_what_is_between_two_numbers_is_between_the_ids(
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_each_digit_counts(shape: str) -> None:
     found = scale(shape)
-    assert found.place(shape) == 0
-    assert found.place(f"{shape[:-1]}1") == 1
-    assert found.place(f"{shape[:-2]}10") == 16
-    assert found.at(16 ** shape.count("0") - 1) == shape.replace("0", "f")
+    assert found.to_number(shape) == 0
+    assert found.to_number(f"{shape[:-1]}1") == 1
+    assert found.to_number(f"{shape[:-2]}10") == 16
+    assert found.to_id(16 ** shape.count("0") - 1) == shape.replace("0", "f")
 
 
 @given(alike(1), shapes)
@@ -73,13 +73,13 @@ def test_an_id_that_is_written_otherwise_has_no_number(ids: list[str], shape: st
     alike = [c == "-" for c in one] == [c == "-" for c in other]
     for odd in [*([] if alike else [other]), f"0{one}", f"{one}0", one[1:], f"{one[:-1]}-", ""]:
         with pytest.raises(ValueError, match="is not written as"):
-            scale(one).place(odd)
+            scale(one).to_number(odd)
 
 
 @pytest.mark.parametrize("odd", ["g123456789ab", "0123456789aя", "0123456789a\0"])
 def test_an_id_of_other_letters_has_no_number(odd: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # int says it in its own words
-        scale("0123456789ab").place(odd)
+        scale("0123456789ab").to_number(odd)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_an_id_of_other_letters_has_no_number(odd: str) -> None:
 )
 def test_an_id_that_only_python_would_read_has_no_number(odd: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        scale("0123456789ab").place(odd)
+        scale("0123456789ab").to_number(odd)
 
 
 @pytest.mark.parametrize(
@@ -122,5 +122,5 @@ def test_what_is_no_hexadecimal_has_no_scale(id_: str) -> None:
 def test_a_number_is_its_own_scale(one: int, other: int) -> None:
     found = scale_of(str(one), int)
     assert found is not None
-    assert found.place(str(other)) == other
-    assert found.at(other) == str(other)
+    assert found.to_number(str(other)) == other
+    assert found.to_id(other) == str(other)

@@ -13,19 +13,19 @@ from aiohttp import web
 from msgspec import UNSET
 from multidict import CIMultiDict
 
-from toloka_emulator.data import OWNER
-from toloka_emulator.errors import ApiError
-from toloka_emulator.faults import Fault, Faults
-from toloka_emulator.log import Log, SlidingSecond
-from toloka_emulator.query import read_query, refuse_params
-from toloka_emulator.resources import RESOURCES, Resource
-from toloka_emulator.table import Table
+from toloka_emulator.data.pools import OWNER
+from toloka_emulator.server.errors import ApiError
+from toloka_emulator.server.faults import Fault, Faults
+from toloka_emulator.server.log import Log, SlidingSecond
+from toloka_emulator.server.query import read_query, refuse_params
+from toloka_emulator.server.resources import RESOURCES, Resource
+from toloka_emulator.server.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from toloka_emulator.log import Request
-    from toloka_emulator.query import Query
+    from toloka_emulator.server.log import Request
+    from toloka_emulator.server.query import Query
 
 # toloka-kit 1.2.3 takes a secret with two dots, the first after 22 to 24 characters, for an API
 # key, and every other for an OAuth token.

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from toloka_emulator import apps, work
-from toloka_emulator.data import (
+from toloka_emulator.data import apps, work
+from toloka_emulator.data.changes import begin
+from toloka_emulator.data.parts import (
+    AGGREGATION_IDS,
+    AMOUNTS,
+    ASSIGNMENT_IDS,
+    LOGGED_IDS,
+    OWNERS,
+    POOL_IDS,
+    SKILL_IDS,
+    TRANSLATIONS,
+    USER_IDS,
+    Born,
+    object_id,
+    random_uuid,
+)
+from toloka_emulator.data.pools import (
     COMMENTS,
     CREATED_FROM,
     INSTRUCTIONS,
@@ -24,22 +39,9 @@ from toloka_emulator.data import (
     make_rules,
     make_training_settings,
     print_date,
+    print_exactly,
 )
-from toloka_emulator.parts import (
-    AGGREGATION_IDS,
-    AMOUNTS,
-    ASSIGNMENT_IDS,
-    LOGGED_IDS,
-    OWNERS,
-    POOL_IDS,
-    SKILL_IDS,
-    TRANSLATIONS,
-    USER_IDS,
-    Born,
-    object_id,
-    random_uuid,
-)
-from toloka_emulator.resources import RESOURCES, Resource
+from toloka_emulator.server.resources import RESOURCES, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,6 +111,27 @@ def make_rows(name: str, count: int, *, seed: int = 0) -> Iterator[Json]:
             elif dice.chance(0.15):
                 del row[field]
         yield row
+
+
+def make_row(name: str, dice: Dice, at: datetime, **fields: object) -> Json:
+    """Make a row of a list that came to be at this moment.
+
+    Args:
+        name: Which list.
+        dice: Decides what it is.
+        at: When it came to be, with a zone.
+        fields: What is decided already, as `pool_id` and `status`: all else goes with it.
+    """
+    if name == "assignments":
+        return begin(str(fields.pop("pool_id")), at, dice, **fields)
+    number = str(dice.randrange(900_000, 10**12))
+    row = {**MAKERS[name](Born(len(USER_IDS), number, at, print_exactly(at)), dice), **fields}
+    if row.get("status") == "PENDING":
+        row = {field: row[field] for field in row.keys() - {"started", "finished"}}
+        row |= {"id": random_uuid(dice), "progress": 0}
+    if row.get("status") == "NEW":
+        row = {field: row[field] for field in row.keys() - {"started_at", "finished_at"}}
+    return row
 
 
 def _kept(resource: Resource) -> set[str]:

@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
-from toloka_emulator.faults import Fault
+from toloka_emulator.server.faults import Fault
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
-    from toloka_emulator.emulator import Emulator
-    from toloka_emulator.table import Table
+    from toloka_emulator.server.emulator import Emulator
+    from toloka_emulator.server.table import Table
 
 
 @web.middleware

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from toloka_emulator.api import Api
-from toloka_emulator.control import Control
+from toloka_emulator.server.api import Api
+from toloka_emulator.server.control import Control
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
 
     from typing_extensions import Self
 
-    from toloka_emulator.log import Request
-    from toloka_emulator.table import NewRow
+    from toloka_emulator.server.log import Request
+    from toloka_emulator.server.table import NewRow
 
 _GRACE = 0.05  # seconds that answers under way have when the emulator stops
 _LARGEST_BODY = 2**30  # bytes, of rows added over HTTP

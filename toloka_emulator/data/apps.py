@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from toloka_emulator.data import NAMES, Dice, Json, print_date
-from toloka_emulator.parts import APP_IDS, APP_PROJECT_IDS, BATCH_IDS, Born, app_id
-from toloka_emulator.resources import RESOURCES
+from toloka_emulator.data.parts import APP_IDS, APP_PROJECT_IDS, BATCH_IDS, Born, app_id
+from toloka_emulator.data.pools import NAMES, Dice, Json, print_date
+from toloka_emulator.server.resources import RESOURCES
 
 PRICES = tuple(Decimal(text) for text in ("0.07", "0.070", "1", "0.005", "0.2"))
 INPUTS: tuple[Json, ...] = (

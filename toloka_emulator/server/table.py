@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toloka_emulator import dates
-from toloka_emulator.resources import as_number
+from toloka_emulator.server import dates
+from toloka_emulator.server.resources import as_number
 
 if TYPE_CHECKING:
-    from toloka_emulator.query import Compare, Query
-    from toloka_emulator.resources import Resource
+    from toloka_emulator.server.query import Compare, Query
+    from toloka_emulator.server.resources import Resource
 
 NewRow = Mapping[str, object] | bytes
 """A row as it is given: its JSON, or a mapping in which a Decimal keeps its digits."""

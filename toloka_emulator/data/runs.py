@@ -9,14 +9,17 @@ from __future__ import annotations
 import itertools
 import json
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from toloka_emulator import lives, make_pool, make_world
-from toloka_emulator.data import Dice, print_exactly
+from toloka_emulator.data.account import make_account
+from toloka_emulator.data.changes import begin, next_change
+from toloka_emulator.data.pools import Dice, Json, make_pool, print_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from toloka_emulator.data.account import Account
 
 POOLS, ASSIGNMENTS = 60, 3_000
 NEW_POOLS = 3  # with each run after the first
@@ -24,11 +27,8 @@ FIRST_NEW_POOL = 40_000_000
 
 _AGE = timedelta(minutes=2)  # of the youngest rows: such are settled for the tap, and read once
 
-Row = dict[str, Any]
-Account = dict[str, list[Row]]
 
-
-def account(file: Path, now: datetime) -> Account:
+def account_of_next_run(file: Path, now: datetime) -> Account:
     """Return all rows that there are by now, and remember that they were asked for.
 
     Args:
@@ -43,7 +43,7 @@ def account(file: Path, now: datetime) -> Account:
 
 def account_after(moments: Sequence[datetime]) -> Account:
     """Return all rows that there are at the last of some moments; it began at the first."""
-    rows = make_world(pools=POOLS, assignments=ASSIGNMENTS, seed=1, now=moments[0])
+    rows = make_account(pools=POOLS, assignments=ASSIGNMENTS, seed=1, now=moments[0])
     for number, (first, last) in enumerate(itertools.pairwise(moments)):
         _go_on(rows, first, last, Dice(f"run {number}"))
     return rows
@@ -60,7 +60,7 @@ def _go_on(rows: Account, first: datetime, last: datetime, dice: Dice) -> None:
     for row in rows["assignments"]:
         if row["status"] == "SUBMITTED" or (row["status"] == "ACTIVE" and row["pool_id"] in busy):
             at = first + (last - first) * dice.uniform(0.1, 1)
-            row.update(lives.next_step(row, at, dice))
+            row.update(next_change("assignments", row, dice, at))
     for pool_id, done in busy.items():
         rows["assignments"].append(_one_more(pool_id, dice.pick(done), (first, last), dice))
     for part in range(1, NEW_POOLS + 1):
@@ -78,10 +78,10 @@ def _go_on(rows: Account, first: datetime, last: datetime, dice: Dice) -> None:
         )
 
 
-def _busy_pools(rows: Account, now: datetime) -> dict[str, list[Row]]:
+def _busy_pools(rows: Account, now: datetime) -> dict[str, list[Json]]:
     """Return the open pools in which something was handed in within a day, and all that was."""
     open_pools = {pool["id"] for pool in rows["pools"] if pool["status"] == "OPEN"}
-    done: dict[str, list[Row]] = {}
+    done: dict[str, list[Json]] = {}
     for row in rows["assignments"]:
         if "submitted" in row and row["pool_id"] in open_pools:
             done.setdefault(row["pool_id"], []).append(row)
@@ -93,11 +93,11 @@ def _busy_pools(rows: Account, now: datetime) -> dict[str, list[Row]]:
     }
 
 
-def _one_more(pool_id: str, like: Row, period: tuple[datetime, datetime], dice: Dice) -> Row:
+def _one_more(pool_id: str, like: Json, period: tuple[datetime, datetime], dice: Dice) -> Json:
     """Make an assignment that was handed in at the end of a period, of the suite of another."""
     first, last = period
     began = max(first + (last - first) / 10, last - timedelta(seconds=dice.uniform(60, 600)))
-    return lives.begin(
+    return begin(
         pool_id,
         began,
         dice,

@@ -8,6 +8,8 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from toloka_emulator.server.dates import IN_ROW, instant
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -227,6 +229,11 @@ def print_exactly(moment: datetime) -> str:
     """Print a date to the millisecond, without zeros at the end of the fraction."""
     text = moment.isoformat(timespec="milliseconds")[: len("2026-01-02T03:04:05.678")]
     return text.rstrip("0").removesuffix(".")
+
+
+def read_date(printed: str) -> datetime:
+    """Read a date that a row has, in any form, as a moment with a zone."""
+    return datetime.fromisoformat(instant(printed, IN_ROW)).replace(tzinfo=timezone.utc)
 
 
 def make_life(created: datetime, dice: Dice) -> Json:

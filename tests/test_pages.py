@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from tap_toloka.rows import RowReader, as_objects, greatest_date
+from tap_toloka.pages import Page, PageReader, RowFields, as_objects, greatest_date
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -35,14 +35,26 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def reader(*, unknown: list[str] | None = None, rows_in: str | None = "items") -> RowReader:
+def reader(
+    *, unknown: list[str] | None = None, rows_in: str | None = "items", **fields: Any
+) -> PageReader:
     """Make a reader that notes unknown fields in a list."""
-    return RowReader(SCHEMA, ["created"], ([] if unknown is None else unknown).append, rows_in)
+    of_schema: dict[str, Any] = {"printed": SCHEMA["properties"], "required": SCHEMA["required"]}
+    return PageReader(
+        RowFields(**{**of_schema, "hidden": {}, "dates": ["created"], **fields}),
+        ([] if unknown is None else unknown).append,
+        rows_in=rows_in,
+    )
+
+
+def rows_of(body: bytes, **options: Any) -> list[Any]:
+    """Read the rows of a page."""
+    return reader(**options).read(body).rows
 
 
 def printed(body: bytes) -> str:
     """Read a page of one row and print it."""
-    (row,) = reader().read(body)
+    (row,) = rows_of(body)
     return msgspec.json.encode(row).decode()
 
 
@@ -79,9 +91,11 @@ def test_dates_come_out_in_the_one_form() -> None:
 def test_unknown_fields_are_left_out_and_named_once() -> None:
     unknown: list[str] = []
     read = reader(unknown=unknown).read
-    body = b'{"items": [{"id": "1", "tier": "x", "new": {}}, {"id": "2", "tier": 1}]}'
-    assert [row.keys() for row in read(body)] == [{"id"}, {"id"}]
-    read(body)
+    rows = b'{"id": "1", "tier": "x", "new": {}}, {"id": "2", "tier": 1}'
+    body = b'{"items": [%b], "has_more": true}' % rows
+    for _ in range(2):
+        assert read(body) == Page(read(body).rows, ["1", "2"], has_more=True)
+        assert [*as_objects(read(body).rows)] == [{"id": "1"}, {"id": "2"}]
     assert sorted(unknown) == ["new", "tier"]
 
 
@@ -136,14 +150,14 @@ def test_rows_are_read_from_where_the_list_has_them(
     rows_in: str | None, body: bytes, count: int
 ) -> None:
     unknown: list[str] = []
-    rows = reader(unknown=unknown, rows_in=rows_in).read(body.replace(b"%b", ROW))
+    rows = rows_of(body.replace(b"%b", ROW), unknown=unknown, rows_in=rows_in)
     assert [msgspec.json.encode(row) for row in rows] == [AS_PRINTED] * count
     assert unknown == ["new"] * count
 
 
 def test_rows_of_a_bare_array_keep_their_order() -> None:
-    rows = reader(rows_in=None).read(b'[{"id": "2"}, {"id": "1"}, {"id": "2"}]')
-    assert [bytes(row["id"]) for row in rows] == [b'"2"', b'"1"', b'"2"']
+    rows = rows_of(b'[{"id": "2"}, {"id": "1"}, {"id": "2"}]', rows_in=None)
+    assert [row.id for row in rows] == ["2", "1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -228,23 +242,73 @@ def test_what_is_no_utf_8_is_an_error_however_deep() -> None:
 def test_letters_of_many_bytes_may_stand_anywhere() -> None:
     for before in range(5):
         text = "x" * before + "猫🐈ж" * 20_000
-        (row,) = reader().read(
-            page(json.dumps({"id": "1", "free": {"a": text}}, ensure_ascii=False))
-        )
-        assert json.loads(bytes(row["free"])) == {"a": text}
+        (row,) = rows_of(page(json.dumps({"id": "1", "free": {"a": text}}, ensure_ascii=False)))
+        assert json.loads(bytes(row.free)) == {"a": text}
 
 
 def test_whole_decoding_gives_the_same_row() -> None:
     body = page('{"id":"1","created":"2020-09-01T13:00","reward":0.070,"free":{"a":[1E-7]}}')
-    rows = reader().read(body)
+    rows = rows_of(body)
     encoder = msgspec.json.Encoder(decimal_format="number")
     assert [encoder.encode(row) for row in as_objects(rows)] == [msgspec.json.encode(rows[0])]
 
 
 def test_the_greatest_date_passes_over_rows_without_one() -> None:
-    rows = reader().read(
+    rows = rows_of(
         b'{"items": [{"id": "1", "created": "2020-09-01T13:00:07"}, {"id": "2", "created": null},'
-        b' {"id": "3"}, {"id": "4", "created": "2020-09-01T13:00:07.6"}]}'
+        b' {"id": "3"}, {"id": "4", "created": "2020-09-01T13:00:07.6"}], "has_more": false}'
     )
     assert greatest_date(rows, "created") == "2020-09-01T13:00:07.600Z"
     assert greatest_date(rows[1:3], "created") == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["global", "a-b", "", "имя", "__init__", "__class__", "_x", "field_1", "1", "\u2028"]
+)
+def test_a_field_may_have_any_name(name: str) -> None:
+    row = {"id": "1", name: 5}
+    body = page(json.dumps(row))
+    known = {"printed": {**SCHEMA["properties"], name: {"type": ["integer", "null"]}}}
+    unknown: list[str] = []
+    assert [*as_objects(rows_of(body, **known))] == [row]
+    assert [*as_objects(rows_of(body, unknown=unknown))] == [{"id": "1"}]
+    assert [*as_objects(rows_of(body, unknown=unknown, ignored=[name]))] == [{"id": "1"}]
+    assert unknown == [name]
+
+
+def test_ignored_fields_may_hold_anything_and_are_not_unknown() -> None:
+    unknown: list[str] = []
+    body = page('{"id": "1", "old": {"a": [1]}}')
+    (row,) = rows_of(body, unknown=unknown, ignored=["old", "older"])
+    assert [*as_objects([row])] == [{"id": "1"}]
+    assert unknown == []
+
+
+def test_added_fields_are_computed_from_fields_that_are_not_printed() -> None:
+    def compute(rows: list[Any]) -> None:
+        for row in rows:
+            row.twice = 2 * row.size
+
+    text = {"type": ["string", "null"]}
+    fields = RowFields(
+        printed={"id": {"type": "string"}, "twice": {}, "owner": text},
+        required=["id"],
+        added={"twice", "owner"},
+        hidden={"size": {"type": ["integer"]}},
+    )
+    reader = PageReader(fields, lambda _: None, compute=compute)
+    body = page('{"id": "1", "size": 17, "twice": "sent"}')
+    (row,) = reader.read(body, {"owner": 'x"y', "not printed": "z"}).rows
+    assert [*as_objects([row])] == [{"id": "1", "twice": 34, "owner": 'x"y'}]
+
+
+@pytest.mark.parametrize("rows", ["", '{"id": "1"}'])
+@pytest.mark.parametrize("more", ["true", "false"])
+def test_a_page_says_whether_there_are_more(rows: str, more: str) -> None:
+    read = reader().read(b'{"items": [%b], "has_more": %b}' % (rows.encode(), more.encode()))
+    assert (len(read.rows), read.has_more) == (bool(rows), more == "true")
+
+
+def test_a_value_within_a_field_that_does_not_fit_is_named_with_its_field() -> None:
+    with pytest.raises(ValueError, match=r"from` of the field 'rules'"):
+        rows_of(page('{"id": "1", "rules": [{"from": "1"}]}'))

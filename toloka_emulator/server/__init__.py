@@ -1,0 +1,1 @@
+"""Answers as Toloka does, over HTTP."""
