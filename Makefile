@@ -26,7 +26,7 @@ types: .venv/installed ## types
 
 pytest: .venv/installed .venv-toloka-kit/installed ## the tests alone
 	@echo "pytest"
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist worksteal
 
 format: .venv/installed ## put style and layout right where that can be done
 	@$(BIN)/ruff check --quiet --fix

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from tap_toloka.api import TolokaApi, waits, with_jitter
-from tap_toloka.errors import RefusedError, RetryableError, TolokaError
+from tap_toloka.errors import RetryableError, TolokaError
 from tap_toloka.parallel import Pace
 from tap_toloka.tap import TapToloka
 from tests.runner import bare_response, config_for, run_inside, run_process

@@ -22,7 +22,8 @@ from toloka_emulator import Emulator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conftest import Database, Project
+    from tests.databases import Database
+    from tests.projects import Project
     from tests.runner import Run
 
 Json = dict[str, Any]
@@ -109,11 +110,11 @@ def test_renewing_a_snapshot_tells_what_breaks_tables(
 
 
 def test_rows_of_an_older_schema_stay_and_newer_ones_load(
-    installed: Project, database: Database
+    project: Project, database: Database
 ) -> None:
     """Have each stream gain a field, as an upgrade of the tap may bring it."""
-    target = installed.root / ".meltano" / "loaders" / "target-postgres" / "venv" / "bin"
-    config = installed.root / "target.json"
+    target = project.root / ".meltano" / "loaders" / "target-postgres" / "venv" / "bin"
+    config = project.root / "target.json"
     config.write_text(json.dumps({"sqlalchemy_url": database.url, "default_target_schema": "t"}))
 
     def load(messages: bytes) -> None:

@@ -21,7 +21,7 @@ from tests.expected_rows import (
 )
 from tests.filter_settings import as_parameter, every_filter, owners_in
 from tests.runner import catalog_of, config_for, discovered, in_one_form, run_inside
-from toloka_emulator import APP_PROJECT_IDS, POOL_IDS, Emulator, make_rows
+from toloka_emulator import POOL_IDS, Emulator, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
