@@ -242,7 +242,7 @@ def test_about_tells_the_settings_as_json_and_as_markdown() -> None:
 
 
 def test_the_connection_test_tells_of_each_stream_whether_it_can_be_read() -> None:
-    with Emulator(rows=whole_account(20, seed=1)) as emulator:
+    with Emulator(rows=whole_account(20, seed=2)) as emulator:
         good = run_process("--test", config=config_for(emulator))
         emulator.faults.add(Fault(path="/api/v1/skills", status=403, times=None))
         emulator.faults.add(Fault(path="/api/v1/assignments", status=403, times=None))
@@ -271,7 +271,7 @@ def test_the_connection_test_tells_of_each_stream_whether_it_can_be_read() -> No
 
 
 def test_the_connection_test_costs_few_requests_and_needs_no_rows() -> None:
-    pools = make_pools(5_000, seed=1, rich=False)
+    pools = make_pools(5_000, seed=1)
     with Emulator(pools=pools) as emulator:
         full = run_process("--test", config=config_for(emulator))
         assert full.status == 0

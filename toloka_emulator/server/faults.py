@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
@@ -56,20 +57,10 @@ class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
             for name, value in self.params.items()
         )
 
-
-NO_FAULT = Fault()
-
-
-@dataclass
-class _Pending:
-    fault: Fault
-    seen: int = 0  # matching requests so far
-
-    def hits(self) -> bool:
-        """Count a matching request, and tell whether the fault hits it."""
-        self.seen += 1
-        number = self.seen - self.fault.after
-        return number > 0 and (self.fault.times is None or number <= self.fault.times)
+    def hits(self, number: int) -> bool:
+        """Tell whether it hits the matching request of this number, from 0."""
+        times = math.inf if self.times is None else self.times
+        return 0 <= number - self.after < times
 
 
 class Faults:
@@ -77,22 +68,22 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pending: list[_Pending] = []
+        self._waiting: list[tuple[Fault, itertools.count[int]]] = []
 
     def add(self, fault: Fault) -> None:
         """Let a fault wait, behind those that do already."""
         with self._lock:
-            self._pending.append(_Pending(fault))
+            self._waiting.append((fault, itertools.count()))
 
     def clear(self) -> None:
         """Forget all faults."""
         with self._lock:
-            self._pending.clear()
+            self._waiting.clear()
 
     def take(self, path: str, params: Mapping[str, str]) -> Fault:
-        """Give the fault that hits this request, or `NO_FAULT`."""
+        """Give the fault that hits this request; one without any effect if none does."""
         with self._lock:
-            for pending in self._pending:
-                if pending.fault.matches(path, params) and pending.hits():
-                    return pending.fault
-        return NO_FAULT
+            for fault, numbers in self._waiting:
+                if fault.matches(path, params) and fault.hits(next(numbers)):
+                    return fault
+        return Fault()
