@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-import sys
 import typing as t
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 
-from msgspec import UNSET
 from singer_sdk import Stream, metrics
 from singer_sdk.exceptions import ConfigurationError
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.pagination import BaseAPIPaginator
-from singer_sdk.schema.source import SchemaDirectory, StreamSchema
+from singer_sdk.schema.source import StreamSchema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
+from typing_extensions import override
 
-from tap_toloka import dates, schemas
+from tap_toloka import dates
 from tap_toloka.errors import TolokaError
-from tap_toloka.fetch import Listing, Reading, Source
-from tap_toloka.fitting import Row, attribute_of
-from tap_toloka.pages import IdCursor, PageReader, RowFields, as_objects, greatest_date
+from tap_toloka.fetch import Listing
+from tap_toloka.lists import SCHEMAS, ListReader, TolokaList
+from tap_toloka.pages import IdCursor, as_objects, greatest_date
 from tap_toloka.state import Bookmark, Start
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
-
 if t.TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from singer_sdk import Tap
@@ -40,11 +32,10 @@ if t.TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog, CatalogEntry
 
     from tap_toloka.api import TolokaApi
-    from tap_toloka.filters import Filters
+    from tap_toloka.fetch import Reading, Source
+    from tap_toloka.fitting import Row
     from tap_toloka.output import LineWriter
-    from tap_toloka.splitting import Order
-
-SCHEMAS = SchemaDirectory(schemas)
+    from tap_toloka.pages import PageReader
 
 _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
@@ -52,8 +43,8 @@ _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 BaseAPIPaginator.register(IdCursor)
 
 
-class TolokaStream(Stream):
-    """Rows of lists of Toloka. A stream is a handful of facts, which stand first.
+class TolokaStream(TolokaList, Stream):
+    """Rows of lists of Toloka. A stream is a handful of facts: those of `TolokaList`.
 
     Args:
         tap: The tap that it belongs to, for the SDK.
@@ -61,29 +52,6 @@ class TolokaStream(Stream):
         writer: Where rows are printed.
     """
 
-    name: str
-    path: str
-    """The path of a list below `/api`; names in braces come from `Listing.path`."""
-    page_cap: t.ClassVar[int] = 1
-    """Most rows that Toloka returns for one request, if `limit` asks for so many."""
-    page_size: t.ClassVar[int] = 1_000
-    """Rows to request unless `batch_size` says otherwise: few enough to keep memory flat."""
-    filters: t.ClassVar[Filters]
-    """What the list can be filtered by."""
-    change_dates: t.ClassVar[tuple[str, ...]] = ("created",)
-    """Dates that tell of a new or a changed row, as the filters name them. The first is there from
-    the beginning of a row, and never changes unless it is the only one."""
-    listed_by: t.ClassVar[str | None] = None
-    """What there is a list for each of, as `pool_id`; `None`: one list for the account."""
-    added_fields: t.ClassVar[AbstractSet[str]] = frozenset()
-    """Fields that the tap adds: Toloka does not send them."""
-    added_from: t.ClassVar[tuple[str, ...]] = ()
-    """Fields that those are computed from, which are read even if they are deselected."""
-    id_field: t.ClassVar[str | None] = "id"
-    """The field that a list is sorted by, and read by; `None`: it is not."""
-    rows_in: t.ClassVar[str | None] = "items"
-    """The field of an answer that holds the rows; `None`: the answer is an array of them, or one,
-    without pages and without filters."""
     primary_keys: tuple[str, ...] = ("id",)
     replication_key: str | None = "created"
     schema: t.ClassVar[StreamSchema[str]] = StreamSchema(SCHEMAS)
@@ -105,13 +73,13 @@ class TolokaStream(Stream):
         """The filters that the settings have for this stream, in their normal form."""
         return self.filters.normal(self.config.get("filters", {}).get(self.name, {}))
 
-    def listings(self, rows_of: RowsOf) -> Iterator[Listing]:
+    def listings(self, lists: ListReader) -> Iterator[Listing]:
         """Yield the lists that are to be read.
 
         Args:
-            rows_of: Reads rows of another stream, to find what there are lists for.
+            lists: Reads rows of other streams, to find what there are lists for.
         """
-        del rows_of  # there is one list, of the account
+        del lists  # there is one list, of the account
         yield from self.changed_since(Listing())
 
     def changed_since(self, listing: Listing) -> Iterator[Listing]:
@@ -149,7 +117,7 @@ class TolokaStream(Stream):
                 "leave out: %s",
                 name,
                 self.name,
-                ", ".join(sorted(missing)),
+                ", ".join(sorted(missing, key=lambda id_: (len(id_), id_))),
             )
 
     @cached_property
@@ -187,30 +155,6 @@ class TolokaStream(Stream):
 
     # How it is read
 
-    @classmethod
-    def id_order(cls) -> Order:
-        """Return what the ids of a list compare by."""
-        return getattr(cls.filters.kinds.get(cls.id_field or ""), "order", str)
-
-    @classmethod
-    def source(cls, reader: PageReader, batch_size: int | None, start: str | None = None) -> Source:
-        """Return how lists of this stream are read.
-
-        Args:
-            reader: What reads the pages.
-            batch_size: Most rows in a page, if the settings say so.
-            start: The id after which lists are read.
-        """
-        params: dict[str, t.Any] = {}
-        if cls.rows_in is not None:
-            # Without `sort` the order is not promised, and paging loses rows.
-            params = {"sort": cls.id_field, "limit": min(batch_size or cls.page_size, cls.page_cap)}
-
-        def new_cursor() -> IdCursor:
-            return IdCursor(reader.read, start, order=cls.id_order())
-
-        return Source(cls.path, params, cls.id_field or "", new_cursor)
-
     def get_new_paginator(self) -> IdCursor:
         """Return the cursor that a list is read by, as the SDK's paginators are used."""
         return self._source.new_cursor()
@@ -226,13 +170,7 @@ class TolokaStream(Stream):
         properties = self.effective_schema["properties"]
         printed = {n: p for n, p in properties.items() if self.mask["properties", n]}
         compute = self.compute_fields if self.added_fields else None
-        return new_reader(type(self), printed, self.logger, compute)
-
-    @classmethod
-    def known_properties(cls) -> Mapping[str, t.Any]:
-        """Return the JSON Schema of each field that the stream has."""
-        properties: Mapping[str, t.Any] = SCHEMAS.get_schema(cls.name)["properties"]
-        return properties
+        return self.reader(printed, self.logger, compute)
 
     def compute_fields(self, rows: list[Row]) -> None:
         """Compute added fields that `Listing.fields` does not hold.
@@ -242,16 +180,8 @@ class TolokaStream(Stream):
         """
 
     def _reading(self, limit: int | None = None) -> Reading:
-        rows_of = RowsOf(self._connect, self.config, self.logger, limit)
-        return new_reading(
-            type(self),
-            self._source,
-            self.listings(rows_of),
-            api=self._connect(),
-            config=self.config,
-            logger=self.logger,
-            strict=limit is not None,
-        )
+        lists = ListReader(self._connect, self.config, self.logger, limit)
+        return lists.read(type(self), self._source, self.listings(lists))
 
     # How it is written
 
@@ -373,129 +303,6 @@ class TolokaStream(Stream):
                 self.name,
                 ", ".join(f"{name}={value}" for name, value in self.filters_in_use.items()),
             )
-
-
-class RowsOf:
-    """Reads rows of other streams, to find what there are lists for.
-
-    What is selected of those streams, and their filters in the settings, do not matter.
-
-    Args:
-        connect: Returns the client of Toloka's API.
-        config: The settings of the tap.
-        logger: The logger of the stream that needs the rows.
-        limit: Most rows of each stream, if not all are wanted.
-    """
-
-    def __init__(
-        self,
-        connect: Callable[[], TolokaApi],
-        config: Mapping[str, t.Any],
-        logger: logging.Logger,
-        limit: int | None,
-    ) -> None:
-        self._connect = connect
-        self._config = config
-        self._logger = logger
-        self.limit = limit
-
-    def __call__(
-        self,
-        stream: type[TolokaStream],
-        fields: Collection[str],
-        *,
-        filters: Mapping[str, str] | None = None,
-        listings: Iterable[Listing] = (Listing(),),
-    ) -> Iterator[Record]:
-        """Yield rows of a stream.
-
-        They have to be taken to the end before anything else is read, as they have threads of their
-        own.
-
-        Args:
-            stream: Which stream.
-            fields: What is wanted of each row; `None` if it does not have it.
-            filters: Filters, in their normal form.
-            listings: Which lists; by default the one of the account.
-        """
-        known = stream.known_properties()
-        wanted = {name: known[name] for name in {*fields, stream.id_field or ""} if name}
-        reader = new_reader(stream, wanted, self._logger)
-        params = stream.filters.parameters(filters or {})
-        reading = new_reading(
-            stream,
-            stream.source(reader, self._config.get("batch_size")),
-            (replace(one, params={**params, **one.params}) for one in listings),
-            api=self._connect(),
-            config=self._config,
-            logger=self._logger,
-            strict=self.limit is not None,
-        )
-        with closing(reading.pages()) as pages:
-            rows = itertools.chain.from_iterable(page.rows for page in pages)
-            for row in itertools.islice(rows, self.limit):
-                values = {name: getattr(row, attribute_of(name)) for name in fields}
-                yield {n: None if value is UNSET else value for n, value in values.items()}
-
-
-def new_reader(
-    stream: type[TolokaStream],
-    printed: Mapping[str, t.Any],
-    logger: logging.Logger,
-    compute: Callable[[list[Row]], None] | None = None,
-) -> PageReader:
-    """Return what reads pages of a stream.
-
-    Args:
-        stream: Which stream.
-        printed: JSON Schema of the fields that are wanted.
-        logger: Where unknown fields are logged, once each.
-        compute: Computes added fields.
-    """
-    known = stream.known_properties()
-    fields = RowFields(
-        printed=printed,
-        required=stream.primary_keys,
-        added=stream.added_fields & printed.keys(),
-        hidden={n: known[n] for n in stream.added_from if compute and n not in printed},
-        ignored=known.keys() - stream.added_fields,
-        # Which fields are dates is ours to say: bookmarks are compared in one form of them, also
-        # when a catalog was edited to print something else.
-        dates=[name for name, kind in known.items() if kind.get("format") == "date-time"],
-    )
-
-    def on_unknown(name: str) -> None:
-        logger.warning(
-            "Toloka sends a field that the schema of %s does not have; it is left out: %r",
-            stream.name,
-            name,
-        )
-
-    return PageReader(
-        fields, on_unknown, rows_in=stream.rows_in, id_field=stream.id_field, compute=compute
-    )
-
-
-def new_reading(  # noqa: PLR0913  # all but the first three go by name
-    stream: type[TolokaStream],
-    source: Source,
-    listings: Iterable[Listing],
-    *,
-    api: TolokaApi,
-    config: Mapping[str, t.Any],
-    logger: logging.Logger,
-    strict: bool,
-) -> Reading:
-    """Return what reads lists of a stream; with `strict`, one that is refused is an error."""
-    return Reading(
-        api,
-        source,
-        listings,
-        max_concurrency=config["max_concurrency"],
-        owned_by=(stream.listed_by or "").removesuffix("_id").replace("_", " "),
-        strict=strict,
-        logger=logger,
-    )
 
 
 def problem_with_catalog(stream: TolokaStream, entry: CatalogEntry | None) -> str | None:

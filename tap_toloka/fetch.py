@@ -228,8 +228,8 @@ class _Fetch:
             if self._waiting:
                 self._threads.start(self._waiting.popleft())
             elif (listing := next(self._listings, None)) is not None:
-                splitter = Splitter(self._threads.most)
-                part = _Part(listing, self._source.new_cursor(), splitter)
+                cursor = self._source.new_cursor()
+                part = _Part(listing, cursor, Splitter(cursor.order, self._threads.most))
                 self._threads.start(partial(self._read, part))
             else:
                 return
@@ -239,11 +239,12 @@ class _Fetch:
         part, idle = answer.part, self._threads.idle
         if part.cursor.finished:
             return
-        first = answer.page.ids[0]
-        if part.splitter.wants_last_id(part.cursor, first, idle):
+        first, last = answer.page.ids[0], answer.page.ids[-1]
+        if part.splitter.wants_last_id(first, idle):
             yield partial(self._read_last_id, part)
             idle -= 1
-        for cursor in part.splitter.split(part.cursor, first, idle):
+        bounds = part.splitter.bounds(first, last, part.cursor.end, idle)
+        for cursor in part.cursor.split(bounds):
             yield partial(self._read, _Part(part.listing, cursor, part.splitter))
 
     def _once(self, answer: _PageOfPart) -> Page:

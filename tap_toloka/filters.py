@@ -8,16 +8,12 @@ A stream names its filters by their kinds:
 from __future__ import annotations
 
 import re
-import sys
 import typing as t
 from dataclasses import dataclass
 
-from tap_toloka import dates
+from typing_extensions import override
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from tap_toloka import dates
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -16,7 +16,7 @@ from tap_toloka import dates
 from tap_toloka.fitting import Row, attribute_of, checks, row_type
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import requests
 
@@ -221,9 +221,17 @@ class IdCursor:
         self.order = order
         self.finished = False
 
-    def part(self, start: str, end: str | None) -> IdCursor:
-        """Return a cursor for another part of the same list."""
-        return IdCursor(self._read, start, end, order=self.order)
+    def split(self, bounds: Sequence[str]) -> list[IdCursor]:
+        """Return cursors for the parts of what is left if it is cut at these ids, itself first."""
+        ends = [*bounds, self.end]
+        self.end = ends[0]
+        return [
+            self,
+            *(
+                IdCursor(self._read, start, end, order=self.order)
+                for start, end in zip(bounds, ends[1:], strict=True)
+            ),
+        ]
 
     def advance(self, response: requests.Response) -> None:
         """Move behind the page that a response holds.

@@ -1,8 +1,8 @@
 """Splitting a list among threads: which ids lie between two others, and where to cut.
 
 Ids are numbers of all requesters of Toloka together, so those of one account come in clusters with
-gaps between. A list is read in parts, each by an `IdCursor`; what is left of a part is split when
-threads would idle otherwise.
+gaps between. A list is read in parts; what is left of a part is split when threads would idle
+otherwise.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tap_toloka.pages import IdCursor
 
 Order = t.Callable[[str], t.Any]
 """What ids compare by: `int` if they are decimal numbers in text, `str` if they are text."""
@@ -81,69 +79,67 @@ def scale_of(id_: str, order: Order) -> Scale | None:
 
 
 class Splitter:
-    """Splits one list, by what its pages tell of where its ids lie.
+    """Finds where to split one list, by what its pages tell of where its ids lie.
 
     Args:
+        order: What its ids compare by.
         threads: How many threads there are to split it among.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, order: Order, threads: int) -> None:
+        self._order = order
         self._spare = float(threads)
         self.last_id: str | None = None
         """The greatest id of the list, once it is known; until then nothing is split."""
         self._last_id_requested = False
 
-    def wants_last_id(self, cursor: IdCursor, first: str, idle: int) -> bool:
+    def wants_last_id(self, first: str, idle: int) -> bool:
         """Tell whether the greatest id should be requested now; true once at most.
 
         Args:
-            cursor: Where the list is read.
             first: The first id of the last page.
             idle: Threads that have nothing to do, including the one that read the page.
         """
-        if self._last_id_requested or idle <= 1 or scale_of(first, cursor.order) is None:
+        if self._last_id_requested or idle <= 1 or scale_of(first, self._order) is None:
             return False
         self._last_id_requested = True
         return True
 
-    def split(self, cursor: IdCursor, first: str, idle: int) -> list[IdCursor]:
-        """Return cursors for what is left of a part after a page: more than one if worth it.
+    def bounds(self, first: str, last: str, end: str | None, idle: int) -> list[str]:
+        """Return the ids at which to split what is left of a part; none if it is not worth it.
 
         Args:
-            cursor: Where the part is read, now at the last id of the page.
             first: The first id of the page.
+            last: Its last id.
+            end: Where the part ends; `None`: with the list.
             idle: Threads that have nothing to do, including the one that read the page.
         """
         self._spare += PARTS_PER_PAGE
-        last_id, end_id = cursor.current_value, cursor.end or self.last_id
-        scale = scale_of(first, cursor.order)
-        if scale is None or last_id is None or end_id is None:
-            return [cursor]
+        scale, end = scale_of(first, self._order), end or self.last_id
+        if scale is None or end is None:
+            return []
         try:
-            last, end = scale.to_number(last_id), scale.to_number(end_id)
+            start, stop = scale.to_number(last), scale.to_number(end)
         except ValueError:
-            return [cursor]  # ids of two kinds: nothing says which lie between
-        page = last - scale.to_number(first) + 1  # range of ids that one page covers here
-        count = min(idle, (end - last) // (PAGES_WORTH_A_PART * page), 1 + int(self._spare))
+            return []  # ids of two kinds: nothing says which lie between
+        page = start - scale.to_number(first) + 1  # range of ids that one page covers here
+        count = min(idle, (stop - start) // (PAGES_WORTH_A_PART * page), 1 + int(self._spare))
         if count <= 1:
-            return [cursor]
+            return []
         self._spare -= count - 1
-        bounds = [scale.to_id(start) for start in _starts(last, end, count, page)[1:]]
-        ends = [*bounds[1:], cursor.end]
-        cursor.end = bounds[0]
-        return [cursor, *map(cursor.part, bounds, ends)]
+        return [scale.to_id(number) for number in _starts(start, stop, count, page)[1:]]
 
 
-def _starts(last: int, end: int, count: int, page: int) -> list[int]:
-    """Return where each of `count` parts of the range from `last` to `end` begins."""
-    starts = _evenly(last, end, count)
-    if starts[1] - last <= PAGES_FORESEEN * page:
+def _starts(start: int, stop: int, count: int, page: int) -> list[int]:
+    """Return where each of `count` parts of a range begins; `page` is what a page covers of it."""
+    starts = _evenly(start, stop, count)
+    if starts[1] - start <= PAGES_FORESEEN * page:
         return starts
     # One half of the threads expects ids to go on as dense as here, the other half anything.
     near = count // 2
-    far = last + PAGES_FORESEEN * page * near
-    return _evenly(last, far, near) + _evenly(far, end, count - near)
+    far = start + PAGES_FORESEEN * page * near
+    return _evenly(start, far, near) + _evenly(far, stop, count - near)
 
 
-def _evenly(start: int, end: int, parts: int) -> list[int]:
-    return [start + (end - start) * number // parts for number in range(parts)]
+def _evenly(start: int, stop: int, parts: int) -> list[int]:
+    return [start + (stop - start) * number // parts for number in range(parts)]

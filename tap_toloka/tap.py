@@ -14,6 +14,7 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
+from typing_extensions import override
 
 from tap_toloka import dates, settings
 from tap_toloka.api import TolokaApi
@@ -22,11 +23,6 @@ from tap_toloka.errors import TolokaError
 from tap_toloka.output import LineWriter
 from tap_toloka.state import checked
 from tap_toloka.streams import STREAMS
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if t.TYPE_CHECKING:
     import click

@@ -160,8 +160,16 @@ def test_what_is_elsewhere_is_no_page(body: object) -> None:
 
 def test_a_part_of_a_list_is_read_as_the_list_is() -> None:
     whole = new_cursor("0a", order=str, id_field="task_id", rows_in="content")
-    part = whole.part("0c", "0d")
-    assert (part.current_value, part.end) == ("0c", "0d")
+    whole.end = "0d"
+    first, middle, part = whole.split(["0b", "0c"])
+    assert first is whole
+    assert [(one.current_value, one.end) for one in (first, middle, part)] == [
+        ("0a", "0b"),
+        ("0b", "0c"),
+        ("0c", "0d"),
+    ]
+    assert whole.split([]) == [whole]
+    assert whole.end == "0b"
     part.advance(answer({"content": [{"task_id": "0cc"}], "has_more": True}))
     assert part.current_value == "0cc"
     assert whole.current_value == "0a", "each has its own place"

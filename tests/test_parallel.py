@@ -225,7 +225,7 @@ def test_no_list_waits_for_the_greatest_id_of_another(threads: int) -> None:
 
 def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, float]:
     """Read ids in turns, all threads at once; return how many requests and turns it took."""
-    splitter, requests, turns = Splitter(threads), 2, 2
+    splitter, requests, turns = Splitter(int, threads), 2, 2
     read: list[int] = []
 
     def take(cursor: IdCursor) -> tuple[IdCursor, list[int], bool]:
@@ -235,13 +235,17 @@ def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, f
         cursor.read(b"")
         return cursor, rows[:size], len(rows) > size
 
+    def split(cursor: IdCursor, rows: list[int], idle: int) -> list[IdCursor]:
+        first, last = str(rows[0]), str(rows[-1])
+        return cursor.split(splitter.bounds(first, last, cursor.end, idle))
+
     pages: list[Page] = []
     cursors = [IdCursor(lambda _body, _fields: pages.pop(), str(ids[0] - 1))]
 
     cursor, rows, _ = take(cursors[0])
     read += rows
     splitter.last_id = str(ids[-1])
-    cursors = splitter.split(cursor, str(rows[0]), threads)
+    cursors = split(cursor, rows, threads)
     while cursors:
         turns += 1
         requests += len(cursors[:threads])
@@ -252,7 +256,7 @@ def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, f
             read += rows
             if more:
                 idle = threads - going_on - len(cursors) + 1
-                cursors += splitter.split(cursor, str(rows[0]), max(idle, 1))
+                cursors += split(cursor, rows, max(idle, 1))
                 going_on -= 1
     assert sorted(read) == ids
     return requests, turns

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import typing as t
 
-from tap_toloka.client import RowsOf, TolokaStream
+from typing_extensions import override
+
+from tap_toloka.client import TolokaStream
 from tap_toloka.fetch import Listing
 from tap_toloka.filters import (
     Choice,
@@ -18,13 +19,10 @@ from tap_toloka.filters import (
     Texts,
 )
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
-
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_toloka.lists import ListReader
 
 
 class Apps(TolokaStream):
@@ -67,10 +65,10 @@ class AppByApp(TolokaStream):
     selected_by_default = False
 
     @override
-    def listings(self, rows_of: RowsOf) -> Iterator[Listing]:
+    def listings(self, lists: ListReader) -> Iterator[Listing]:
         wanted = self.owners("app_project_id")
-        ids = [project["id"] for project in rows_of(AppProjects, ("id",))]
-        if rows_of.limit is None:
+        ids = [project["id"] for project in lists.rows(AppProjects, ("id",))]
+        if lists.limit is None:
             self.warn_of_missing("app_project_id", wanted.difference(ids))
         for id_ in ids:
             if not wanted or id_ in wanted:

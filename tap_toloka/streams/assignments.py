@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import typing as t
 from operator import attrgetter
 
+from typing_extensions import override
+
 from tap_toloka.filters import Choices, DateRange, Filters, IdRange, Owners, Text
 from tap_toloka.streams.pool_by_pool import PoolByPool
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if t.TYPE_CHECKING:
     from tap_toloka.fitting import Row

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import typing as t
 
+from typing_extensions import override
+
 from tap_toloka import dates
-from tap_toloka.client import RowsOf, TolokaStream
+from tap_toloka.client import TolokaStream
 from tap_toloka.fetch import Listing
 from tap_toloka.filters import Choice, DateRange, Filters, IdRange
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from tap_toloka.fitting import Row
+    from tap_toloka.lists import ListReader
 
 
 class Operations(TolokaStream):
@@ -67,7 +64,7 @@ class OperationByOperation(TolokaStream):
     """For how many days Toloka keeps them; `None`: no such limit is known."""
 
     @override
-    def listings(self, rows_of: RowsOf) -> Iterator[Listing]:
+    def listings(self, lists: ListReader) -> Iterator[Listing]:
         filters = self.since("finished")
         if self.kept_days is not None:
             kept = dates.shifted(self.run_began, days=-self.kept_days)
@@ -75,7 +72,7 @@ class OperationByOperation(TolokaStream):
         operations = [
             operation
             for type_ in self.types
-            for operation in rows_of(
+            for operation in lists.rows(
                 Operations, ("id", "finished"), filters={**filters, "type": type_}
             )
             if operation["finished"]

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import typing as t
 
+from typing_extensions import override
+
 from tap_toloka import dates
-from tap_toloka.client import RowsOf, TolokaStream
+from tap_toloka.client import TolokaStream
 from tap_toloka.fetch import Listing
 from tap_toloka.streams.pools import Pools
 from tap_toloka.streams.trainings import Trainings
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from singer_sdk.helpers.types import Record
+
+    from tap_toloka.lists import ListReader
 
 APPEAL_DAYS = 30
 """Days in which a rejection may still be changed, and more. Toloka's guides say 9 days after it
@@ -49,11 +47,11 @@ class PoolByPool(TolokaStream):
     """Statuses of a pool in which nothing begins that would bring new rows."""
 
     @override
-    def listings(self, rows_of: RowsOf) -> Iterator[Listing]:
+    def listings(self, lists: ListReader) -> Iterator[Listing]:
         since = self.start.date if self.start else ""
         pools = [
             pool
-            for pool in matching_pools(self, rows_of)
+            for pool in matching_pools(self, lists)
             if not self.config["skip_settled_pools"] or self.can_change_after(pool, since)
         ]
         self.logger.info("Reading %s of %d pools", self.name, len(pools))
@@ -82,7 +80,7 @@ class PoolByPool(TolokaStream):
         return dates.shifted(stopped, days=review + APPEAL_DAYS, seconds=duration) > date
 
 
-def matching_pools(stream: TolokaStream, rows_of: RowsOf) -> Iterator[Record]:
+def matching_pools(stream: TolokaStream, lists: ListReader) -> Iterator[Record]:
     """Yield the pools and trainings that the filters `pool_id` and `project_id` leave.
 
     A training is a pool, too: tasks are put into it by its id. No reference says whether it is in
@@ -94,12 +92,12 @@ def matching_pools(stream: TolokaStream, rows_of: RowsOf) -> Iterator[Record]:
         filters["project_id"] = next(iter(projects))
     pools: dict[str, Record] = {}
     for pool in itertools.chain(
-        rows_of(Pools, (*_FIELDS_OF_BOTH, "auto_accept_period_day"), filters=filters),
-        rows_of(Trainings, _FIELDS_OF_BOTH, filters=filters),
+        lists.rows(Pools, (*_FIELDS_OF_BOTH, "auto_accept_period_day"), filters=filters),
+        lists.rows(Trainings, _FIELDS_OF_BOTH, filters=filters),
     ):
         if not ids or pool["id"] in ids:
             pools.setdefault(pool["id"], pool)
-    if rows_of.limit is None:
+    if lists.limit is None:
         stream.warn_of_missing("pool_id", ids - pools.keys())
         found = {pool["project_id"] for pool in pools.values()}
         stream.warn_of_missing("project_id", projects - found)

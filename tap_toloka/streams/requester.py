@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import typing as t
 
-from tap_toloka.client import RowsOf, TolokaStream
+from typing_extensions import override
+
+from tap_toloka.client import TolokaStream
 from tap_toloka.fetch import Listing
 from tap_toloka.filters import Filters
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
-
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_toloka.lists import ListReader
 
 
 class Requester(TolokaStream):
@@ -31,6 +29,6 @@ class Requester(TolokaStream):
     filters = Filters()
 
     @override
-    def listings(self, rows_of: RowsOf) -> Iterator[Listing]:
+    def listings(self, lists: ListReader) -> Iterator[Listing]:
         # Toloka does not say when the balance was what it is.
         yield Listing(fields={"read_at": self.run_began})

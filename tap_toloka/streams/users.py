@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import typing as t
 
-from tap_toloka.client import RowsOf, TolokaStream
+from typing_extensions import override
+
+from tap_toloka.client import TolokaStream
 from tap_toloka.fetch import Listing
 from tap_toloka.filters import Choice, DateRange, Filters, Flag, Id, IdRange, Owners, Text
 from tap_toloka.streams.assignments import Assignments
 from tap_toloka.streams.pool_by_pool import matching_pools
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
-
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_toloka.lists import ListReader
 
 
 class Skills(TolokaStream):
@@ -90,10 +88,10 @@ class UserMetadata(TolokaStream):
     filters = Filters(pool_id=Owners(int), project_id=Owners(int))
 
     @override
-    def listings(self, rows_of: RowsOf) -> Iterator[Listing]:
-        pools = list(matching_pools(self, rows_of))
+    def listings(self, lists: ListReader) -> Iterator[Listing]:
+        pools = list(matching_pools(self, lists))
         listings = [Listing(params={"pool_id": pool["id"]}, owner=pool["id"]) for pool in pools]
-        seen = rows_of(Assignments, ("user_id",), listings=listings)
+        seen = lists.rows(Assignments, ("user_id",), listings=listings)
         for user_id in dict.fromkeys(assignment["user_id"] for assignment in seen):
             if user_id:
                 yield Listing(path={"user_id": user_id}, owner=user_id)
