@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tap_toloka.errors import RefusedError, TolokaError
 from tap_toloka.parallel import StoppedError
 from tests.bare_server import api_at, bare_server
-
-if TYPE_CHECKING:
-    from tests.bare_server import Answer, Request
 
 
 @pytest.fixture
@@ -86,23 +83,18 @@ def test_once_it_is_stopped_no_request_goes_out() -> None:
 
 
 def test_a_429_slows_down_all_threads() -> None:
-    def answer(request: Request) -> Answer:
-        return (
-            (429, b"{}") if len(requests) == 1 and request.path.endswith("/pools") else (200, b"")
-        )
-
-    requests: list[Request] = []
-    with bare_server(answer) as (url, requests):
+    statuses = iter([429])
+    with bare_server(lambda _: (next(statuses, 200), b"")) as (url, requests):
         api = api_at(url)
-        threads = [threading.Thread(target=api.get, args=("/v1/pools", {}, len))]
-        threads[0].start()
+        limited = threading.Thread(target=api.get, args=("/v1/pools", {}, len))
+        other = threading.Thread(target=api.get, args=("/v1/skills", {}, len))
+        limited.start()
         while not requests:
             time.sleep(0.01)
         time.sleep(0.2)
-        threads.append(threading.Thread(target=api.get, args=("/v1/skills", {}, len)))
-        threads[1].start()
+        other.start()
         time.sleep(0.5)
         assert len(requests) == 1, "the other one waits as well"
-        for thread in threads:
-            thread.join()
+        limited.join()
+        other.join()
     assert sorted(request.path for request in requests[1:]) == ["/api/v1/pools", "/api/v1/skills"]

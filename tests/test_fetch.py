@@ -38,11 +38,18 @@ def serve(request: Request) -> Answer:
         return 403, b'{"code": "ACCESS_DENIED"}'
     if "gone" in request.path:
         return 404, b'{"code": "DOES_NOT_EXIST"}'
-    ids = range(int(request.params.get("id_gt", -1)) + 1, int(request.params.get("id_lte", 9)) + 1)
+    ids = list(
+        range(int(request.params.get("id_gt", -1)) + 1, int(request.params.get("id_lte", 9)) + 1)
+    )
     if request.params["sort"] == "-id":
         ids = ids[::-1]
     rows = [{"id": str(id_)} for id_ in ids[: int(request.params["limit"])]]
     return 200, json.dumps({"items": rows, "has_more": len(ids) > len(rows)}).encode()
+
+
+def rows_in(pages: Iterable[Any]) -> list[Any]:
+    """Return the rows of all pages."""
+    return [row for page in pages for row in page.rows]
 
 
 def ids_in(pages: Iterable[Any]) -> list[int]:
@@ -67,7 +74,7 @@ def test_lists_that_overlap_give_each_row_once() -> None:
         lists = [listing("a", overlaps=True), listing("b", overlaps=True), listing("c")]
         pages = list(fetch_pages(api_at(url), SOURCE, lists, 4))
     assert ids_in(pages) == sorted([*range(10)] * 2)
-    assert sum(len(page.rows) for page in pages) == 20
+    assert len(rows_in(pages)) == 20
 
 
 def test_what_is_filled_into_the_path_cannot_leave_it() -> None:
