@@ -42,7 +42,7 @@ def serve(request: Request) -> Answer:
         range(int(request.params.get("id_gt", -1)) + 1, int(request.params.get("id_lte", 9)) + 1)
     )
     if request.params["sort"] == "-id":
-        ids = ids[::-1]
+        ids.reverse()
     rows = [{"id": str(id_)} for id_ in ids[: int(request.params["limit"])]]
     return 200, json.dumps({"items": rows, "has_more": len(ids) > len(rows)}).encode()
 
