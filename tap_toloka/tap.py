@@ -90,11 +90,11 @@ class TapToloka(Tap):
         """Toloka, as the key of the settings sees it."""
         return TolokaApi(self.config)
 
-    @override
+    @override  # the SDK asks for all streams here
     def discover_streams(self) -> list[TolokaStream]:
         return [stream(self, lambda: self.api, self.message_writer) for stream in STREAMS]
 
-    @override
+    @override  # the SDK hands over the state here, and recommends to check it
     def load_state(self, state: dict[str, t.Any]) -> None:
         """Take a state.
 
@@ -153,7 +153,7 @@ class TapToloka(Tap):
             sys.stdout.write("\n".join(["Filters by stream:", *lines, ""]))
 
     @classmethod
-    @override
+    @override  # the SDK's command prints tracebacks
     def get_singer_command(cls) -> click.Command:
         command = super().get_singer_command()
         return TolokaCommand(
