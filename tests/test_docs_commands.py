@@ -13,14 +13,16 @@ import pytest
 import yaml
 
 from tap_toloka.streams import STREAMS
+from tests import isolation
 from tests.docs_helpers import REPOSITORY, Block, Shell, copy_of_repository, row_counts, runs
 from tests.runner import config_for, run_inside, run_process
-from toloka_emulator import Emulator, Fault, make_pool, make_pools, make_world
+from toloka_emulator import Emulator, Fault, make_account, make_pool, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conftest import Database, Project
+    from tests.databases import Database
+    from tests.projects import Project
 
 DEFAULT = {stream.name for stream in STREAMS if stream.selected_by_default}
 
@@ -84,7 +86,7 @@ def form_of(row: str) -> list[str]:
 
 
 @pytest.fixture
-def beside(tmp_path: Path) -> Shell:
+def beside(tmp_path: Path, pytestconfig: pytest.Config) -> Shell:
     """Return a shell in a folder next to a clone; uv installs tools below it."""
     copy_of_repository(tmp_path / "tap-toloka")
     folder, tools = tmp_path / "folder", tmp_path / "tools"
@@ -93,6 +95,7 @@ def beside(tmp_path: Path) -> Shell:
     (tools / "bin/uv").symlink_to(Path(sys.executable).with_name("uv"))
     (tools / "bin/python3").symlink_to(sys.executable)
     variables = {
+        **pytestconfig.stash[isolation.installing],
         "PATH": f"{tools / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "UV_TOOL_DIR": str(tools),
         "UV_TOOL_BIN_DIR": str(tools / "bin"),
@@ -108,7 +111,7 @@ def test_plain_singer_commands_load_and_keep_state(
     install, configure, check, select, load = blocks
     again = load.text.splitlines()[-1]
     url = database.url.replace("+psycopg", "")
-    rows = make_world(pools=20, assignments=100, seed=1, now=datetime.now(timezone.utc))
+    rows = make_account(pools=20, assignments=100, seed=1, now=datetime.now(timezone.utc))
     with Emulator(rows=rows) as emulator:
         variables = {
             "TAP_TOLOKA_TOKEN": emulator.key,

@@ -19,8 +19,9 @@ from psycopg.sql import SQL, Identifier
 
 from scripts.plugin_definitions import FOLDER, definitions
 from tap_toloka.streams import STREAMS
+from tests import isolation
 from tests.docs_helpers import Block, Shell, blocks_of, copy_of_repository, row_counts, runs
-from toloka_emulator import Emulator, make_pools, make_world
+from toloka_emulator import Emulator, make_account, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,13 +98,18 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S607
 
 
+# One project for all, in the order in which its user reads the docs: one worker runs them.
+pytestmark = pytest.mark.xdist_group("docs of Meltano")
+
+
 @pytest.fixture(scope="module")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def tools(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> dict[str, str]:
     """Return variables with which uv installs tools into a folder of the tests, and finds them."""
     folder = tmp_path_factory.mktemp("tools")
     (folder / "bin").mkdir()
     (folder / "bin/uv").symlink_to(Path(sys.executable).with_name("uv"))
     return {
+        **pytestconfig.stash[isolation.installing],
         "PATH": f"{folder / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "UV_TOOL_DIR": str(folder / "tools"),
         "UV_TOOL_BIN_DIR": str(folder / "bin"),
@@ -126,7 +132,7 @@ def made(
     name = f"quickstart_{uuid.uuid4().hex}"
     server.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
     url = f"postgresql://postgres:@/{name}?host={server.info.host}"
-    rows = make_world(pools=20, assignments=300, seed=1, now=datetime.now(timezone.utc))
+    rows = make_account(pools=20, assignments=300, seed=1, now=datetime.now(timezone.utc))
     with Emulator(rows=rows) as emulator:
         variables = {
             **tools,
