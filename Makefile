@@ -29,7 +29,7 @@ types: .venv/installed ## check types
 
 pytest: .venv/installed .venv-toloka-kit/installed ## run the tests only
 	@echo "pytest"
-	@$(BIN)/pytest -n auto --dist loadgroup
+	@$(BIN)/pytest -n auto --dist loadfile
 
 format: .venv/installed ## fix style and formatting where possible
 	@$(BIN)/ruff check --quiet --fix

@@ -98,10 +98,6 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S607
 
 
-# One project for all, in the order in which its user reads the docs: one worker runs them.
-pytestmark = pytest.mark.xdist_group("docs of Meltano")
-
-
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> dict[str, str]:
     """Return variables with which uv installs tools into a folder of the tests, and finds them."""
