@@ -10,9 +10,11 @@ import typing as t
 from datetime import datetime, timezone
 from functools import cached_property
 
+from simplejson import JSONDecodeError
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
@@ -61,6 +63,8 @@ class TapToloka(Tap):
             # The SDK would take it for the name of a file, or for no state at all.
             msg = "Invalid state: it must be an object that holds `bookmarks`"
             raise ConfigurationError(msg)
+        if (catalog := kwargs.get("catalog")) is not None:
+            kwargs["catalog"] = _checked_catalog(catalog)
         try:
             super().__init__(**kwargs)
         except (ConfigValidationError, ValueError):  # the latter from a variable
@@ -130,6 +134,17 @@ class TapToloka(Tap):
             raise TolokaError(msg)
 
     @classmethod
+    @override  # the SDK fails with a traceback if a file does not hold an object
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> t.Any:
+        try:
+            return super().cb_config(ctx, param, value)
+        except JSONDecodeError:
+            raise
+        except (TypeError, ValueError) as error:
+            msg = "Invalid config: a file of settings must hold a JSON object"
+            raise ConfigurationError(msg) from error
+
+    @classmethod
     @override  # `--test`: the SDK's own ends at the first stream that cannot be read
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         if value != CliTestOptionValue.All.value:
@@ -164,6 +179,20 @@ class TapToloka(Tap):
             params=command.params,
             logger=cls.logger,
         )
+
+
+def _checked_catalog(catalog: t.Any) -> Catalog:  # noqa: ANN401  # from a file
+    """Read a catalog.
+
+    Raises:
+        ConfigurationError: If it is not one.
+    """
+    try:
+        return catalog if isinstance(catalog, Catalog) else Catalog.from_dict(catalog)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        lacks = f"an entry lacks {error}" if isinstance(error, KeyError) else "see --discover"
+        msg = f"Invalid catalog: it must be an object that holds a list of `streams`; {lacks}"
+        raise ConfigurationError(msg) from error
 
 
 def _now() -> str:

@@ -169,6 +169,7 @@ def test_nothing_else_of_the_sdk_is_overridden() -> None:
         "_sync_records",
     }
     assert overridden(TapToloka, Tap) == {
+        "cb_config",
         "cb_test",
         "discover_streams",
         "get_singer_command",

@@ -396,3 +396,26 @@ def test_the_connection_test_says_nothing_bad_of_a_stream_that_can_be_read() -> 
         assert (stream.name in bad) == (f"{stream.name} cannot be read" in run.log)
     assert "pools" in bad
     assert "webhook_subscriptions" not in bad, "the last one"
+
+
+@pytest.mark.parametrize("text", ['"x"', "5", "[1]", "{", ""])
+@pytest.mark.parametrize("args", [["--discover"], ["--test"], ["--catalog=/dev/null"]], ids=str)
+def test_a_config_that_is_not_an_object_is_one_line(text: str, args: list[str]) -> None:
+    run = run_process(*args, config=text)
+    assert run.status == 1
+    assert "Traceback" not in run.log
+    (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
+    assert "Invalid config" in line or "Not a valid JSON file" in line
+
+
+@pytest.mark.parametrize(
+    "catalog",
+    ["[]", "5", '{"streams": 5}', '{"streams": [5]}', '{"streams": [{"stream": "pools"}]}', "{"],
+)
+def test_a_catalog_that_is_not_one_is_one_line(catalog: str) -> None:
+    run = run_process(config={"token": API_KEY}, catalog=catalog)
+    assert run.status == 1
+    assert run.output == b""
+    assert "Traceback" not in run.log
+    (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
+    assert "Invalid catalog" in line or "Not a valid JSON file" in line
