@@ -16,18 +16,20 @@ from __future__ import annotations
 
 from toloka_emulator.data.account import Account, make_account
 from toloka_emulator.data.changes import next_change
-from toloka_emulator.data.dice import Dice, print_exactly, read_date
 from toloka_emulator.data.large import OPEN_POOLS, make_large_account
 from toloka_emulator.data.pools import make_pool
 from toloka_emulator.data.rows import LAST_DATE, make_pools, make_row, make_rows
 from toloka_emulator.data.runs import NEW_POOLS, account_after, account_of_next_run
-from toloka_emulator.data.samples import (
+from toloka_emulator.data.values import (
     AGGREGATION_IDS,
     APP_PROJECT_IDS,
     LOGGED_IDS,
     POOL_IDS,
     USER_IDS,
+    Dice,
     Json,
+    print_exactly,
+    read_date,
 )
 from toloka_emulator.server.api import KEY
 from toloka_emulator.server.emulator import Emulator

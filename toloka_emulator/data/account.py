@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from toloka_emulator.data.changes import next_change
-from toloka_emulator.data.dice import Dice, print_exactly, read_date
 from toloka_emulator.data.people import REQUESTER
 from toloka_emulator.data.rows import make_row
-from toloka_emulator.data.samples import Json
+from toloka_emulator.data.values import Dice, Json, print_exactly, read_date
 from toloka_emulator.server.resources import RESOURCES
 
 Account = dict[str, list[Json]]
@@ -200,14 +199,12 @@ class _Builder:
     def _add_messages_and_restrictions(self, pool: Json, at: datetime) -> None:
         """Let a Toloker ask about a pool, and forbid another one to come back."""
         asking, banned = self.dice.sample(self.rows["user_metadata"], 2)
-        self._add(
-            "message_threads",
-            at,
-            interlocutors=[REQUESTER, {"id": asking["id"], "role": "USER"}],
-            meta={"pool_id": pool["id"], "project_id": pool["project_id"]},
-        )
-        where = {"scope": "POOL", "pool_id": pool["id"]}
-        self._add("user_restrictions", at, user_id=banned["id"], **where)
+        ids = {"pool_id": pool["id"], "project_id": pool["project_id"]}
+        talking = [REQUESTER, {"id": asking["id"], "role": "USER"}]
+        self._add("message_threads", at, interlocutors=talking, meta=ids)
+        for scope in ("pool", "project"):
+            where = {"scope": scope.upper(), f"{scope}_id": ids[f"{scope}_id"]}
+            self._add("user_restrictions", at, user_id=banned["id"], **where)
 
     def add_bonuses(self) -> None:
         """Give bonuses for some of what was accepted, by one operation."""

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from toloka_emulator.data import samples
+from toloka_emulator.data import values
+from toloka_emulator.data.values import APP_IDS, Dice, Json
 from toloka_emulator.server.resources import RESOURCES
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from toloka_emulator.data.dice import Dice
-    from toloka_emulator.data.samples import Json
 
 PROJECT_STATUSES = RESOURCES["app_projects"].filters["status"].values
 ITEM_STATUSES = RESOURCES["app_items"].filters["status"].values
@@ -29,21 +23,21 @@ PROJECT_ERROR = {
 def _app(dice: Dice, _at: datetime, _facts: Json) -> Json:
     return {
         "id": dice.app_id(),
-        "name": dice.pick(samples.NAMES),
+        "name": dice.pick(values.NAMES),
         "image": "https://example.com/product_relevance_large.png",
-        "description": dice.pick(samples.NAMES),
+        "description": dice.pick(values.NAMES),
         "examples": [] if dice.chance(0.5) else [{"description": "Cats", "items": [1, 2]}],
-        "default_item_price": dice.pick(samples.AMOUNTS),
+        "default_item_price": dice.pick(values.AMOUNTS),
     }
 
 
 def _app_project(dice: Dice, _at: datetime, facts: Json) -> Json:
-    app_id = facts.get("app_id") or dice.pick(samples.APP_IDS)
-    name = facts.get("name") or f"{dice.pick(samples.NAMES)} {dice.randrange(1000)}"
+    app_id = facts.get("app_id") or dice.pick(APP_IDS)
+    name = facts.get("name") or f"{dice.pick(values.NAMES)} {dice.randrange(1000)}"
     return {
         "id": dice.app_id(),
         "app_id": app_id,
-        "parent_app_project_id": dice.pick(("", "", samples.APP_PROJECT_IDS[0])),
+        "parent_app_project_id": dice.pick(("", "", values.APP_PROJECT_IDS[0])),
         "status": dice.pick(PROJECT_STATUSES),
         "name": name,
         "parameters": {
@@ -57,9 +51,9 @@ def _app_project(dice: Dice, _at: datetime, facts: Json) -> Json:
             "option_base_rate": Decimal("0.50"),
         },
         "errors": dice.pick(([], [], [PROJECT_ERROR])),
-        "item_price": dice.pick(samples.AMOUNTS),
+        "item_price": dice.pick(values.AMOUNTS),
         "read_only": dice.chance(0.2),
-        "app": {"id": app_id, "name": dice.pick(samples.NAMES)},
+        "app": {"id": app_id, "name": dice.pick(values.NAMES)},
     }
 
 
@@ -68,11 +62,11 @@ def _app_item(dice: Dice, at: datetime, facts: Json) -> Json:
     started = at + timedelta(seconds=dice.uniform(1, 3_600))
     row: Json = {
         "id": dice.app_id(),
-        "app_project_id": dice.pick(samples.APP_PROJECT_IDS),
-        "batch_id": dice.pick(samples.BATCH_IDS),
+        "app_project_id": dice.pick(values.APP_PROJECT_IDS),
+        "batch_id": dice.pick(values.BATCH_IDS),
         "status": status,
-        "input_data": dice.pick(samples.INPUTS),
-        "output_data": dice.pick(samples.OUTPUTS) if status == "COMPLETED" else {},
+        "input_data": dice.pick(values.INPUTS),
+        "output_data": dice.pick(values.OUTPUTS) if status == "COMPLETED" else {},
         "errors": [ITEM_ERROR] if status == "ERROR" else [],
     }
     if status != "NEW":
@@ -88,13 +82,13 @@ def _app_batch(dice: Dice, at: datetime, facts: Json) -> Json:
     counts = facts.get("items_per_state") or {state: dice.randrange(5) for state in ITEM_STATUSES}
     row: Json = {
         "id": dice.app_id(),
-        "app_project_id": dice.pick(samples.APP_PROJECT_IDS),
+        "app_project_id": dice.pick(values.APP_PROJECT_IDS),
         "status": status,
-        "name": f"Batch {dice.pick(samples.NAMES)} {dice.randrange(1000)}",
+        "name": f"Batch {dice.pick(values.NAMES)} {dice.randrange(1000)}",
         "items_count": sum(counts.values()),
-        "item_price": dice.pick(samples.AMOUNTS),
-        "cost": dice.pick(samples.AMOUNTS),
-        "cost_of_processed": dice.pick(samples.AMOUNTS),
+        "item_price": dice.pick(values.AMOUNTS),
+        "cost": dice.pick(values.AMOUNTS),
+        "cost_of_processed": dice.pick(values.AMOUNTS),
         "read_only": dice.chance(0.2),
         "validation_errors": {},
         "last_items_import": {

@@ -5,14 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toloka_emulator.data.apps import ITEM_ERROR
-from toloka_emulator.data.samples import OUTPUTS, Json
+from toloka_emulator.data.values import OUTPUTS
 from toloka_emulator.data.work import make_solutions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
-    from toloka_emulator.data.dice import Dice
+    from toloka_emulator.data.values import Dice, Json
+
+# What may come after a status, of assignments, operations and app items; most likely the first.
+_NEXT = {
+    "ACTIVE": (*["SUBMITTED"] * 10, "SKIPPED", "EXPIRED"),
+    "SUBMITTED": (*["ACCEPTED"] * 9, "REJECTED"),
+    "REJECTED": ("REJECTED", "REJECTED", "ACCEPTED"),
+    "PENDING": ("RUNNING",),
+    "RUNNING": (*["SUCCESS"] * 5, *["RUNNING"] * 4, "FAIL"),
+    "NEW": ("PROCESSING",),
+    "PROCESSING": (*["COMPLETED"] * 9, "ERROR"),
+}
+# The date that a status stamps, if not one of its own name.
+_DATES = {
+    "RUNNING": "started",
+    "SUCCESS": "finished",
+    "FAIL": "finished",
+    "PROCESSING": "started_at",
+    "COMPLETED": "finished_at",
+    "ERROR": "finished_at",
+}
 
 
 def next_change(name: str, row: Json, dice: Dice, at: datetime) -> Json:
@@ -21,66 +40,27 @@ def next_change(name: str, row: Json, dice: Dice, at: datetime) -> Json:
         table.change(row["id"], **next_change("assignments", row, dice, at))
 
     Args:
-        name: Which list the row is of; not all lists have rows that change.
+        name: Its list: assignments, operations, app_items or user_skills.
         row: The row as it is.
         dice: Decides.
         at: When it changes, with a zone.
     """
-    return _CHANGES[name](row, dice, at)
-
-
-def _change_assignment(row: Json, dice: Dice, at: datetime) -> Json:
-    """Most are submitted and accepted, of the rejected some after all."""
-    if row["status"] == "ACTIVE":
-        status = dice.pick(("SUBMITTED",) * 10 + ("SKIPPED", "EXPIRED"))
-    elif row["status"] == "SUBMITTED":
-        status = dice.pick(("ACCEPTED",) * 9 + ("REJECTED",))
-    elif row["status"] == "REJECTED" and dice.chance(0.3):
-        status = "ACCEPTED"
-    else:
-        return {}
-    change: Json = {"status": status, status.lower(): dice.print_date(at)}
+    if name == "user_skills":
+        value = dice.randrange(101)
+        return {"value": value, "exact_value": value, "modified": dice.print_date(at)}
+    old = row["status"]
+    status = dice.pick(_NEXT.get(old, (old,)))
+    if status == old:
+        return {"progress": dice.randrange(100)} if status == "RUNNING" else {}
+    change: Json = {"status": status, _DATES.get(status, status.lower()): dice.print_date(at)}
     if status == "SUBMITTED":
         change["solutions"] = make_solutions(dice, row["tasks"])
-    if status == "REJECTED":
+    elif status == "REJECTED":
         change["public_comment"] = "Too many mistakes"
+    elif status in {"RUNNING", "SUCCESS", "FAIL"}:
+        change["progress"] = 0 if status == "RUNNING" else 100
+    elif status == "COMPLETED":
+        change["output_data"] = dice.pick(OUTPUTS)
+    elif status == "ERROR":
+        change["errors"] = [ITEM_ERROR]
     return change
-
-
-def _change_operation(row: Json, dice: Dice, at: datetime) -> Json:
-    if row["status"] == "PENDING":
-        return {"status": "RUNNING", "started": dice.print_date(at), "progress": 0}
-    if row["status"] != "RUNNING":
-        return {}
-    if row["progress"] < 50 and dice.chance(0.5):
-        return {"progress": dice.randrange(50, 100)}
-    status = "FAIL" if dice.chance(0.1) else "SUCCESS"
-    return {"status": status, "finished": dice.print_date(at), "progress": 100}
-
-
-def _change_item(row: Json, dice: Dice, at: datetime) -> Json:
-    if row["status"] == "NEW":
-        return {"status": "PROCESSING", "started_at": dice.print_date(at)}
-    if row["status"] != "PROCESSING":
-        return {}
-    finished_at = dice.print_date(at)
-    if dice.chance(0.1):
-        return {"status": "ERROR", "finished_at": finished_at, "errors": [ITEM_ERROR]}
-    return {
-        "status": "COMPLETED",
-        "finished_at": finished_at,
-        "output_data": dice.pick(OUTPUTS),
-    }
-
-
-def _change_value(_row: Json, dice: Dice, at: datetime) -> Json:
-    value = dice.randrange(101)
-    return {"value": value, "exact_value": value, "modified": dice.print_date(at)}
-
-
-_CHANGES: dict[str, Callable[[Json, Dice, datetime], Json]] = {
-    "assignments": _change_assignment,
-    "operations": _change_operation,
-    "app_items": _change_item,
-    "user_skills": _change_value,
-}

@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from toloka_emulator.data.dice import Dice, print_exactly, read_date
 from toloka_emulator.data.rows import LAST_DATE, make_row
-from toloka_emulator.data.samples import INSTRUCTIONS
+from toloka_emulator.data.values import INSTRUCTIONS, Dice, print_exactly, read_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from toloka_emulator.data.samples import Json
+    from toloka_emulator.data.values import Json
 
 OPEN_POOLS = 20
 """As many are open; in all others nothing can happen any more."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from toloka_emulator.data import samples
+from toloka_emulator.data import values
 from toloka_emulator.data.pools import make_filter
+from toloka_emulator.data.values import OWNER, Dice, Json
 from toloka_emulator.server.resources import RESOURCES
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from toloka_emulator.data.dice import Dice
-    from toloka_emulator.data.samples import Json
-
-REQUESTER = {"id": samples.OWNER["id"], "role": "REQUESTER", "myself": True}
+REQUESTER = {"id": OWNER["id"], "role": "REQUESTER", "myself": True}
 """Who writes a message; a Toloker is `{"id": …, "role": "USER"}`."""
 
 SKILL_VALUES = tuple(Decimal(text) for text in ("100", "0", "66.667", "87.50", "33.3333333333333"))
 EVENTS = RESOURCES["webhook_subscriptions"].filters["event_type"].values
+SCOPES = RESOURCES["user_restrictions"].filters["scope"].values
 FOLDERS: tuple[list[str], ...] = (
     ["OUTBOX"],
     ["INBOX", "UNREAD"],
@@ -34,10 +29,10 @@ LANGUAGES: tuple[list[str], ...] = (["EN"], ["EN", "FR"], ["RU", "EN"], ["PT-BR"
 
 def _requester(dice: Dice, _at: datetime, _facts: Json) -> Json:
     return {
-        "id": samples.OWNER["id"],
+        "id": OWNER["id"],
         "balance": dice.pick((Decimal("121.30"), Decimal("0.005"), 100_000)),
-        "public_name": dice.pick(samples.TRANSLATIONS),
-        "company": {"id": "1", "superintendent_id": samples.OWNER["id"]},
+        "public_name": dice.pick(values.TRANSLATIONS),
+        "company": {"id": "1", "superintendent_id": OWNER["id"]},
     }
 
 
@@ -67,14 +62,14 @@ def _user_metadata(dice: Dice, _at: datetime, _facts: Json) -> Json:
 
 def _skill(dice: Dice, _at: datetime, facts: Json) -> Json:
     return {
-        "name": f"{dice.pick(samples.NAMES)} {facts['id']}",
-        "public_name": dice.pick(samples.TRANSLATIONS),
-        "private_comment": dice.pick(samples.COMMENTS),
-        "public_requester_description": dice.pick(samples.TRANSLATIONS),
+        "name": f"{dice.pick(values.NAMES)} {facts['id']}",
+        "public_name": dice.pick(values.TRANSLATIONS),
+        "private_comment": dice.pick(values.COMMENTS),
+        "public_requester_description": dice.pick(values.TRANSLATIONS),
         "hidden": dice.chance(0.7),
         "skill_ttl_hours": dice.randrange(1, 10_000),
         "deprecated": dice.chance(0.1),
-        "owner": dice.pick(samples.OWNERS),
+        "owner": dice.pick(values.OWNERS),
         "training": dice.chance(0.3),
         "global": dice.chance(0.2),
     }
@@ -84,8 +79,8 @@ def _user_skill(dice: Dice, at: datetime, facts: Json) -> Json:
     value = dice.pick(SKILL_VALUES)
     modified = dice.print_date(at + timedelta(days=dice.uniform(0, 20)))
     return {
-        "skill_id": dice.pick(samples.SKILL_IDS),
-        "user_id": dice.pick(samples.USER_IDS),
+        "skill_id": dice.pick(values.SKILL_IDS),
+        "user_id": dice.pick(values.USER_IDS),
         "value": round(value),
         "exact_value": value,
         "modified": modified if dice.chance(0.5) else facts["created"],
@@ -93,68 +88,59 @@ def _user_skill(dice: Dice, at: datetime, facts: Json) -> Json:
 
 
 def _user_restriction(dice: Dice, at: datetime, facts: Json) -> Json:
-    scope = facts.get("scope") or dice.pick(RESOURCES["user_restrictions"].filters["scope"].values)
+    scope = facts.get("scope") or dice.pick(SCOPES)
     row = {
         "scope": scope,
-        "user_id": dice.pick(samples.USER_IDS),
-        "private_comment": dice.pick(samples.COMMENTS),
+        "user_id": dice.pick(values.USER_IDS),
+        "private_comment": dice.pick(values.COMMENTS),
         "will_expire": dice.print_date(at + timedelta(days=10)),
     }
     if scope == "POOL":
-        row["pool_id"] = dice.pick(samples.POOL_IDS)
+        row["pool_id"] = dice.pick(values.POOL_IDS)
     if scope == "PROJECT":
-        row["project_id"] = dice.pick(samples.PROJECT_IDS)
+        row["project_id"] = dice.pick(values.PROJECT_IDS)
     return row
 
 
 def _user_bonus(dice: Dice, _at: datetime, _facts: Json) -> Json:
     silent = dice.chance(0.3)
     return {
-        "user_id": dice.pick(samples.USER_IDS),
-        "amount": dice.pick(samples.AMOUNTS),
-        "private_comment": dice.pick(samples.COMMENTS),
-        "public_title": None if silent else dice.pick(samples.TRANSLATIONS),
-        "public_message": None if silent else dice.pick(samples.TRANSLATIONS),
+        "user_id": dice.pick(values.USER_IDS),
+        "amount": dice.pick(values.AMOUNTS),
+        "private_comment": dice.pick(values.COMMENTS),
+        "public_title": None if silent else dice.pick(values.TRANSLATIONS),
+        "public_message": None if silent else dice.pick(values.TRANSLATIONS),
         "without_message": silent,
-        "assignment_id": dice.pick(samples.ASSIGNMENT_IDS),
+        "assignment_id": dice.pick(values.ASSIGNMENT_IDS),
     }
 
 
 def _message_thread(dice: Dice, at: datetime, _facts: Json) -> Json:
-    toloker = {"id": dice.pick(samples.USER_IDS), "role": "USER"}
+    toloker = {"id": dice.pick(values.USER_IDS), "role": "USER"}
     system = {"id": None, "role": "SYSTEM", "myself": False}
+    pool = {"pool_id": dice.pick(values.POOL_IDS), "project_id": dice.pick(values.PROJECT_IDS)}
+    recipients: tuple[Json, ...] = (
+        {"recipients_select_type": "DIRECT", "recipients_ids": [toloker["id"]]},
+        {"recipients_select_type": "FILTER", "recipients_filter": make_filter(dice)},
+        {"recipients_select_type": "ALL"},
+    )
     return {
         "id": dice.object_id(at),
         "parent_id": dice.object_id(at),
-        "topic": dice.pick(samples.TRANSLATIONS),
+        "topic": dice.pick(values.TRANSLATIONS),
         "interlocutors_inlined": True,
         "interlocutors": [REQUESTER, toloker],
         "messages_inlined": True,
         "messages": [  # the newest first
             {
-                "text": dice.pick(samples.TRANSLATIONS),
+                "text": dice.pick(values.TRANSLATIONS),
                 "from": dice.pick((REQUESTER, toloker, system)),
                 "created": dice.print_date(at + timedelta(hours=hours)),
             }
             for hours in range(dice.randrange(3), -1, -1)
         ],
-        "compose_details": dice.pick(
-            (
-                {"recipients_select_type": "DIRECT", "recipients_ids": [toloker["id"]]},
-                {"recipients_select_type": "FILTER", "recipients_filter": make_filter(dice)},
-                {"recipients_select_type": "ALL"},
-            )
-        ),
-        "meta": dice.pick(
-            (
-                {},
-                {
-                    "pool_id": dice.pick(samples.POOL_IDS),
-                    "project_id": dice.pick(samples.PROJECT_IDS),
-                },
-                {"assignment_id": dice.pick(samples.ASSIGNMENT_IDS)},
-            )
-        ),
+        "compose_details": dice.pick(recipients),
+        "meta": dice.pick(({}, pool, {"assignment_id": dice.pick(values.ASSIGNMENT_IDS)})),
         "folders": dice.pick(FOLDERS),
         "answerable": dice.chance(0.5),
     }
@@ -167,7 +153,7 @@ def _webhook_subscription(dice: Dice, at: datetime, facts: Json) -> Json:
         "id": dice.object_id(at),
         "event_type": dice.pick(EVENTS),
         "webhook_url": "https://example.com/toloka-webhook?from=Толока&x=%20",
-        "pool_id": dice.pick(samples.POOL_IDS),
+        "pool_id": dice.pick(values.POOL_IDS),
         "created": f"{facts['created']}Z" if whole else facts["created"],
     }
 

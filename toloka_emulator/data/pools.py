@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from toloka_emulator.data import samples
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from toloka_emulator.data.dice import Dice
-    from toloka_emulator.data.samples import Json
+from toloka_emulator.data import values
+from toloka_emulator.data.values import OWNER, Dice, Json
 
 METADATA: tuple[Json, ...] = ({}, {"batch": ["17", "срочно"], "client-ref": ["a/b?c=d"]})
 TEXTS = ("public_name", "public_description", "public_instructions")
-SHOWN = (
+VIEW_SETTINGS = (
     "Timer",
     "Title",
     "Instructions",
@@ -35,37 +29,28 @@ NEVER_STARTED: tuple[Json, ...] = (
     {"status": "CLOSED", "last_close_reason": None, "last_started": None, "last_stopped": None},
 )
 STARTED_STATUSES = ("OPEN", "OPEN", "CLOSED", "CLOSED", "CLOSED", "ARCHIVED", "ARCHIVED", "LOCKED")
-CLOSE_REASONS = (
-    "MANUAL",
-    "EXPIRED",
-    "COMPLETED",
-    "NOT_ENOUGH_BALANCE",
-    "ASSIGNMENTS_LIMIT_EXCEEDED",
-    "BLOCKED",
-    "FOR_UPDATE",
-)
+CLOSE_REASONS = ("MANUAL", "EXPIRED", "COMPLETED", "NOT_ENOUGH_BALANCE", "BLOCKED", "FOR_UPDATE")
 BALANCES: tuple[Json, ...] = (
     {"type": "TOP_PERCENTAGE_BY_QUALITY", "percent": 90},
     {"type": "BEST_CONCURRENT_USERS_BY_QUALITY", "count": 20},
 )
 
-_BAN = ("RESTRICTION_V2", {"scope": "PROJECT", "duration": 10, "duration_unit": "DAYS"})
-_BAN_FOR_EVER = ("RESTRICTION_V2", {"scope": "ALL_PROJECTS", "duration_unit": "PERMANENT"})
-_TAKE_SKILL = ("SET_SKILL_FROM_OUTPUT_FIELD", {"skill_id": "12648", "from_field": "result"})
-_SET_SKILL = ("SET_SKILL", {"skill_id": "12649", "skill_value": 1})
-_RAISE_OVERLAP = ("CHANGE_OVERLAP", {"delta": 1, "open_pool": True})
-_REJECT = ("REJECT_ALL_ASSIGNMENTS", {"public_comment": "Слишком много ошибок"})
-_LAST = {"history_size": 10}
-# Collector and its parameters, a condition, and an action and its parameters.
-RULES: tuple[tuple[str, Json, tuple[str, str, object], tuple[str, Json]], ...] = (
-    ("ASSIGNMENT_SUBMIT_TIME", _LAST, ("fast_submitted_count", "GTE", 2), _BAN),
-    ("GOLDEN_SET", _LAST, ("correct_answers_rate", "LT", Decimal("60.0")), _BAN_FOR_EVER),
-    ("MAJORITY_VOTE", _LAST, ("total_answers_count", "GT", 9), _TAKE_SKILL),
-    ("SKIPPED_IN_ROW_ASSIGNMENTS", {}, ("skipped_in_row_count", "GTE", 10), _BAN),
-    ("INCOME", {}, ("income_sum_for_last_24_hours", "GTE", Decimal("20.50")), _BAN),
-    ("ANSWER_COUNT", {}, ("assignments_accepted_count", "GTE", 1), _SET_SKILL),
-    ("USERS_ASSESSMENT", {}, ("pool_access_revoked_reason", "EQ", "RESTRICTION"), _RAISE_OVERLAP),
-    ("ACCEPTANCE_RATE", _LAST, ("rejected_assignments_rate", "GT", Decimal("35.0")), _REJECT),
+# What an action of quality control has as parameters.
+ACTIONS: dict[str, Json] = {
+    "RESTRICTION_V2": {"scope": "PROJECT", "duration": 10, "duration_unit": "DAYS"},
+    "SET_SKILL_FROM_OUTPUT_FIELD": {"skill_id": "12648", "from_field": "result"},
+    "SET_SKILL": {"skill_id": "12649", "skill_value": 1},
+    "CHANGE_OVERLAP": {"delta": 1, "open_pool": True},
+    "REJECT_ALL_ASSIGNMENTS": {"public_comment": "Слишком много ошибок"},
+}
+# Collectors, each with a condition and an action.
+RULES: tuple[tuple[str, str, str, object, str], ...] = (
+    ("ASSIGNMENT_SUBMIT_TIME", "fast_submitted_count", "GTE", 2, "RESTRICTION_V2"),
+    ("GOLDEN_SET", "correct_answers_rate", "LT", Decimal("60.0"), "RESTRICTION_V2"),
+    ("MAJORITY_VOTE", "total_answers_count", "GT", 9, "SET_SKILL_FROM_OUTPUT_FIELD"),
+    ("ANSWER_COUNT", "assignments_accepted_count", "GTE", 1, "SET_SKILL"),
+    ("USERS_ASSESSMENT", "pool_access_revoked_reason", "EQ", "RESTRICTION", "CHANGE_OVERLAP"),
+    ("ACCEPTANCE_RATE", "rejected_assignments_rate", "GT", 35, "REJECT_ALL_ASSIGNMENTS"),
 )
 
 
@@ -104,12 +89,12 @@ def _project(dice: Dice, _at: datetime, facts: Json) -> Json:
         "description_template": "{{inputParams['description']}}",
         "map_provider": dice.pick(("GOOGLE", "YANDEX")),
     }
-    translations = {name: _translated(dice.pick(samples.NAMES)) for name in TEXTS}
+    translations = {name: _translated(dice.pick(values.NAMES)) for name in TEXTS}
     return {
-        "public_name": f"{dice.pick(samples.NAMES)} {facts['id']}",
-        "public_description": dice.pick(samples.NAMES),
-        "public_instructions": dice.pick(samples.INSTRUCTIONS),
-        "private_comment": dice.pick(samples.COMMENTS),
+        "public_name": f"{dice.pick(values.NAMES)} {facts['id']}",
+        "public_description": dice.pick(values.NAMES),
+        "public_instructions": dice.pick(values.INSTRUCTIONS),
+        "private_comment": dice.pick(values.COMMENTS),
         "task_spec": {
             "input_spec": {"image": {"type": "url", "required": True, "hidden": False}},
             "output_spec": {"результат": {"type": "string", "allowed_values": ["cat", "猫"]}},
@@ -133,7 +118,7 @@ def _project(dice: Dice, _at: datetime, facts: Json) -> Json:
                 }
             ],
         },
-        "owner": dice.pick(samples.OWNERS),
+        "owner": dice.pick(values.OWNERS),
         "status": dice.pick(("ACTIVE", "ACTIVE", "ARCHIVED")),
     }
 
@@ -143,7 +128,7 @@ def _translated(text: str) -> Json:
 
 
 def _view(dice: Dice) -> Json:
-    settings = {f"show{name}": dice.chance(0.5) for name in SHOWN}
+    settings = {f"show{name}": dice.chance(0.5) for name in VIEW_SETTINGS}
     if dice.chance(0.5):
         return {
             "type": "classic",
@@ -183,7 +168,7 @@ def _training(dice: Dice, at: datetime, facts: Json) -> Json:
     own_instructions = dice.chance(0.5)
     row = {
         "inherited_instructions": not own_instructions,
-        "public_instructions": dice.pick(samples.INSTRUCTIONS) if own_instructions else "",
+        "public_instructions": dice.pick(values.INSTRUCTIONS) if own_instructions else "",
         "may_contain_adult_content": dice.chance(0.2),
         "assignment_max_duration_seconds": 600,
         "mix_tasks_in_creation_order": dice.chance(0.5),
@@ -191,7 +176,7 @@ def _training(dice: Dice, at: datetime, facts: Json) -> Json:
         "training_tasks_in_task_suite_count": dice.randrange(500),
         "task_suites_required_to_pass": dice.randrange(500),
         "metadata": {},
-        "owner": samples.OWNER,
+        "owner": OWNER,
         **_name_and_history(dice, at, facts),
     }
     if dice.chance(0.5):
@@ -202,8 +187,8 @@ def _training(dice: Dice, at: datetime, facts: Json) -> Json:
 def _name_and_history(dice: Dice, at: datetime, facts: Json) -> Json:
     """Make up the name, and unless the status is given, that with its dates and its reason."""
     row = {
-        "project_id": dice.pick(samples.PROJECT_IDS),
-        "private_name": f"{dice.pick(samples.NAMES)} {dice.randrange(100_000)}",
+        "project_id": dice.pick(values.PROJECT_IDS),
+        "private_name": f"{dice.pick(values.NAMES)} {dice.randrange(100_000)}",
     }
     if "status" in facts:
         return row
@@ -235,19 +220,19 @@ def _pool_settings(dice: Dice) -> Json:
         quality_control["captcha_frequency"] = dice.pick(("LOW", "MEDIUM", "HIGH"))
     return {
         "may_contain_adult_content": dice.chance(0.2),
-        "reward_per_assignment": dice.pick(samples.AMOUNTS),
+        "reward_per_assignment": dice.pick(values.AMOUNTS),
         "assignment_max_duration_seconds": dice.pick((5, 60, 600, 86_400)),
-        "private_comment": dice.pick(samples.COMMENTS),
-        "public_description": dice.pick(samples.NAMES),
-        "public_instructions": dice.pick(samples.INSTRUCTIONS),
+        "private_comment": dice.pick(values.COMMENTS),
+        "public_description": dice.pick(values.NAMES),
+        "public_instructions": dice.pick(values.INSTRUCTIONS),
         "will_expire": dice.pick(EXPIRES),
         "auto_close_after_complete_delay_seconds": dice.pick((0, 60, 259_200)),
         "dynamic_pricing_config": {
             "type": "SKILL",
             "skill_id": "12648",
             "intervals": [
-                {"from": 1, "to": 49, "reward_per_assignment": dice.pick(samples.AMOUNTS)},
-                {"from": 50, "to": 100, "reward_per_assignment": dice.pick(samples.AMOUNTS)},
+                {"from": 1, "to": 49, "reward_per_assignment": dice.pick(values.AMOUNTS)},
+                {"from": 50, "to": 100, "reward_per_assignment": dice.pick(values.AMOUNTS)},
             ],
         },
         "metadata": dice.pick(METADATA),
@@ -282,27 +267,23 @@ def _pool_settings(dice: Dice) -> Json:
         },
         "training": False,
         "priority": dice.randrange(101),
-        "owner": dice.pick(samples.OWNERS),
+        "owner": dice.pick(values.OWNERS),
         "speed_quality_balance": dice.pick(BALANCES),
     }
 
 
 def _rules(dice: Dice) -> list[Json]:
-    """Make up some rules of quality control."""
-    return [
-        {
-            "collector_config": {"type": collector, "uuid": dice.uuid(), "parameters": parameters},
-            "rules": [
-                {
-                    "conditions": [{"key": key, "operator": operator, "value": value}],
-                    "action": {"type": action, "parameters": action_parameters},
-                }
-            ],
+    """Make up the `configs` of quality control."""
+    configs = []
+    for collector, key, operator, value, action in dice.sample(RULES, dice.randrange(1, 4)):
+        rule = {
+            "conditions": [{"key": key, "operator": operator, "value": value}],
+            "action": {"type": action, "parameters": ACTIONS[action]},
         }
-        for collector, parameters, (key, operator, value), (action, action_parameters) in (
-            dice.sample(RULES, dice.randrange(1, 4))
-        )
-    ]
+        parameters = {"history_size": dice.randrange(5, 50)}
+        about = {"type": collector, "uuid": dice.uuid(), "parameters": parameters}
+        configs.append({"collector_config": about, "rules": [rule]})
+    return configs
 
 
 MAKERS = {"projects": _project, "pools": _pool, "trainings": _training}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from toloka_emulator.data import apps, people, pools, samples, work
-from toloka_emulator.data.dice import AnyFormDice, Dice
-from toloka_emulator.data.samples import LOGGED_IDS, Json
+from toloka_emulator.data import apps, people, pools, values, work
+from toloka_emulator.data.values import LOGGED_IDS, AnyFormDice, Dice, Json
 from toloka_emulator.server.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -22,12 +21,12 @@ MAKERS = {**pools.MAKERS, **people.MAKERS, **work.MAKERS, **apps.MAKERS}
 
 # What the first rows of a list are, as others refer to them.
 _FIRST: dict[str, Sequence[Json]] = {
-    "apps": [{"id": known} for known in samples.APP_IDS],
-    "app_projects": [{"id": known} for known in samples.APP_PROJECT_IDS],
-    "app_batches": [{"id": known} for known in samples.BATCH_IDS],
-    "user_metadata": [{"id": known} for known in samples.USER_IDS],
+    "apps": [{"id": known} for known in values.APP_IDS],
+    "app_projects": [{"id": known} for known in values.APP_PROJECT_IDS],
+    "app_batches": [{"id": known} for known in values.BATCH_IDS],
+    "user_metadata": [{"id": known} for known in values.USER_IDS],
     "operations": [
-        *({"id": known, "type": "SOLUTION.AGGREGATE"} for known in samples.AGGREGATION_IDS),
+        *({"id": known, "type": "SOLUTION.AGGREGATE"} for known in values.AGGREGATION_IDS),
         *({"id": known, "type": kind} for known, kind in LOGGED_IDS.items()),
     ],
 }

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 from toloka_emulator.data.account import make_account
 from toloka_emulator.data.changes import next_change
-from toloka_emulator.data.dice import Dice, print_exactly
 from toloka_emulator.data.pools import make_pool
 from toloka_emulator.data.rows import make_row
+from toloka_emulator.data.values import Dice, print_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from toloka_emulator.data.account import Account
-    from toloka_emulator.data.samples import Json
 
 POOLS, ASSIGNMENTS = 60, 3_000
 NEW_POOLS = 3
@@ -46,46 +45,31 @@ def account_after(moments: Sequence[datetime]) -> Account:
     """Make all rows that there are at the last of the moments of runs."""
     account = make_account(pools=POOLS, assignments=ASSIGNMENTS, seed=1, now=moments[0])
     for number, (first, last) in enumerate(itertools.pairwise(moments)):
-        _go_on(account, first, last, Dice(f"run {number}"))
+        dice = Dice(f"run {number}")
+        _work_on(account, first, last, dice)
+        for part in range(1, NEW_POOLS + 1):
+            pool_id = FIRST_NEW_POOL + number * NEW_POOLS + part
+            opened = print_exactly(first + (last - first) * part / NEW_POOLS)
+            facts = {"project_id": account["projects"][0]["id"], "last_started": opened}
+            account["pools"].append(make_pool(str(pool_id), opened, status="OPEN", **facts))
     return account
 
 
-def _go_on(account: Account, first: datetime, last: datetime, dice: Dice) -> None:
-    """Let time pass: some work is handed in and reviewed, some begins, and there are new pools."""
-    busy = _busy_pools(account, first)
+def _work_on(account: Account, first: datetime, last: datetime, dice: Dice) -> None:
+    """Let work be handed in and reviewed between two runs, and some begin where others did."""
+    open_pools = {pool["id"] for pool in account["pools"] if pool["status"] == "OPEN"}
+    day_ago = print_exactly(first - timedelta(days=1))
+    busy = {}  # open pools in which something was handed in within a day, and what that was
+    for row in account["assignments"]:
+        if row["pool_id"] in open_pools and row.get("submitted", "") > day_ago:
+            busy[row["pool_id"]] = row
     for row in account["assignments"]:
         if row["status"] == "SUBMITTED" or (row["status"] == "ACTIVE" and row["pool_id"] in busy):
             at = first + (last - first) * dice.uniform(0.1, 1)
             row.update(next_change("assignments", row, dice, at))
-    for pool_id, done in busy.items():
-        like = dice.pick(done)
+    for like in busy.values():
         began = max(first + (last - first) / 10, last - timedelta(seconds=dice.uniform(60, 600)))
-        fields = ("task_suite_id", "user_id", "reward", "tasks", "solutions")
-        facts = {
-            "pool_id": pool_id,
-            **{field: like[field] for field in fields},
-            "bonus_ids": [],
-            "status": "SUBMITTED",
-            "submitted": print_exactly(last),
-        }
+        fields = ("pool_id", "task_suite_id", "user_id", "reward", "tasks", "solutions")
+        facts = {"status": "SUBMITTED", "submitted": print_exactly(last), "bonus_ids": []}
+        facts |= {field: like[field] for field in fields}
         account["assignments"].append(make_row("assignments", dice, began, **facts))
-    for part in range(1, NEW_POOLS + 1):
-        number = len(account["pools"]) - POOLS + 1
-        created = print_exactly(first + (last - first) * part / NEW_POOLS)
-        facts = {"status": "OPEN", "project_id": account["projects"][0]["id"]}
-        facts |= {"private_name": f"New pool № {number}", "last_started": created}
-        account["pools"].append(make_pool(str(FIRST_NEW_POOL + number), created, **facts))
-
-
-def _busy_pools(account: Account, now: datetime) -> dict[str, list[Json]]:
-    """Give the open pools in which something was handed in within a day, with all that was."""
-    done: dict[str, list[Json]] = {pool["id"]: [] for pool in account["pools"]}
-    for row in account["assignments"]:
-        if "submitted" in row:
-            done[row["pool_id"]].append(row)
-    day_ago = print_exactly(now - timedelta(days=1))
-    return {
-        pool["id"]: done[pool["id"]]
-        for pool in account["pools"]
-        if pool["status"] == "OPEN" and any(row["submitted"] > day_ago for row in done[pool["id"]])
-    }

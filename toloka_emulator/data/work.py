@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from toloka_emulator.data import samples
+from toloka_emulator.data import values
+from toloka_emulator.data.values import LOGGED_IDS, Dice, Json
+from toloka_emulator.server.resources import RESOURCES
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from toloka_emulator.data.dice import Dice
-    from toloka_emulator.data.samples import Json
-
-STATUSES = (
-    "ACTIVE",
-    "SUBMITTED",
-    "ACCEPTED",
-    "ACCEPTED",
-    "ACCEPTED",
-    "REJECTED",
-    "SKIPPED",
-    "EXPIRED",
-)
-LOCALIZATION: Json = {
-    "default_language": "EN",
-    "additional_languages": [
-        {
-            "language": "RU",
-            "message_on_unknown_solution": {"value": "Это кот", "source": "REQUESTER"},
-        }
-    ],
-}
+STATUSES = RESOURCES["assignments"].filters["status"].values
+LOCALIZATION: Json = {"default_language": "EN", "additional_languages": [{"language": "RU"}]}
 MEDIA = (("image/jpeg", "jpg"), ("audio/mpeg", "mp3"), ("application/pdf", "pdf"))
 # What operations of a type have as parameters and as details.
 OPERATIONS: dict[str, tuple[Json, Json | None]] = {
@@ -52,26 +30,26 @@ OPERATIONS: dict[str, tuple[Json, Json | None]] = {
 
 
 def _task(dice: Dice, at: datetime, facts: Json) -> Json:
-    pool_id = facts.get("pool_id") or dice.pick(samples.POOL_IDS)
+    pool_id = facts.get("pool_id") or dice.pick(values.POOL_IDS)
     return {
         **make_task(dice, pool_id, at),
         "pool_id": pool_id,
         **_overlap(dice),
-        "origin_task_id": dice.pool_object_id(dice.pick(samples.POOL_IDS), at),
+        "origin_task_id": dice.pool_object_id(dice.pick(values.POOL_IDS), at),
     }
 
 
 def make_task(dice: Dice, pool_id: str, at: datetime) -> Json:
     """Make a task as suites and assignments hold it."""
-    row: Json = {"id": dice.pool_object_id(pool_id, at), "input_values": dice.pick(samples.INPUTS)}
+    row: Json = {"id": dice.pool_object_id(pool_id, at), "input_values": dice.pick(values.INPUTS)}
     if dice.chance(0.3):
         row["known_solutions"] = [
-            {"output_values": dice.pick(samples.OUTPUTS), "correctness_weight": dice.pick((1, 0.8))}
+            {"output_values": dice.pick(values.OUTPUTS), "correctness_weight": dice.pick((1, 0.8))}
         ]
         row["message_on_unknown_solution"] = "Это кот"
     if dice.chance(0.1):
         row["baseline_solutions"] = [
-            {"output_values": dice.pick(samples.OUTPUTS), "confidence_weight": dice.pick((1, 0.8))}
+            {"output_values": dice.pick(values.OUTPUTS), "confidence_weight": dice.pick((1, 0.8))}
         ]
     if dice.chance(0.1):
         row["localization_config"] = LOCALIZATION
@@ -90,13 +68,13 @@ def _overlap(dice: Dice) -> Json:
         "overlap": None if endless else overlap,
         "infinite_overlap": endless,
         "remaining_overlap": None if endless else dice.randrange(overlap + 1),
-        "reserved_for": [dice.pick(samples.USER_IDS)] if dice.chance(0.1) else [],
-        "unavailable_for": [dice.pick(samples.USER_IDS)] if dice.chance(0.1) else [],
+        "reserved_for": [dice.pick(values.USER_IDS)] if dice.chance(0.1) else [],
+        "unavailable_for": [dice.pick(values.USER_IDS)] if dice.chance(0.1) else [],
     }
 
 
 def _task_suite(dice: Dice, at: datetime, facts: Json) -> Json:
-    pool_id = facts.get("pool_id") or dice.pick(samples.POOL_IDS)
+    pool_id = facts.get("pool_id") or dice.pick(values.POOL_IDS)
     return {
         "id": dice.pool_object_id(pool_id, at),
         "pool_id": pool_id,
@@ -109,22 +87,22 @@ def _task_suite(dice: Dice, at: datetime, facts: Json) -> Json:
 
 
 def _assignment(dice: Dice, at: datetime, facts: Json) -> Json:
-    pool_id = facts.get("pool_id") or dice.pick(samples.POOL_IDS)
+    pool_id = facts.get("pool_id") or dice.pick(values.POOL_IDS)
     status = facts.get("status") or dice.pick(STATUSES)
     tasks = facts.get("tasks") or _tasks(dice, pool_id, at)
     row: Json = {
         "id": dice.pool_object_id(pool_id, at),
         "task_suite_id": dice.pool_object_id(pool_id, at),
         "pool_id": pool_id,
-        "user_id": dice.pick(samples.USER_IDS),
+        "user_id": dice.pick(values.USER_IDS),
         "status": status,
-        "reward": dice.pick(samples.AMOUNTS),
+        "reward": dice.pick(values.AMOUNTS),
         "bonus_ids": [str(dice.randrange(10**6))] if dice.chance(0.2) else [],
         "tasks": tasks,
         "mixed": dice.chance(0.5),
         "automerged": dice.chance(0.1),
         **_dates(dice, at, status),
-        "owner": dice.pick(samples.OWNERS),
+        "owner": dice.pick(values.OWNERS),
     }
     if "tasks" not in facts and dice.chance(0.3):
         # The example of the openapi tells more of a task than its schema.
@@ -138,15 +116,15 @@ def _assignment(dice: Dice, at: datetime, facts: Json) -> Json:
                 "task_id": tasks[0]["id"],
             }
     if dice.chance(0.1):
-        row["first_declined_solution_attempt"] = [{"output_values": dice.pick(samples.OUTPUTS)}]
+        row["first_declined_solution_attempt"] = [{"output_values": dice.pick(values.OUTPUTS)}]
     if status in {"ACCEPTED", "REJECTED"}:
-        row["public_comment"] = dice.pick(samples.COMMENTS)
+        row["public_comment"] = dice.pick(values.COMMENTS)
     return row
 
 
 def make_solutions(dice: Dice, tasks: list[Json]) -> list[Json]:
     """Make what a Toloker answers."""
-    return [{"output_values": dice.pick(samples.OUTPUTS)} for _ in tasks]
+    return [{"output_values": dice.pick(values.OUTPUTS)} for _ in tasks]
 
 
 def _dates(dice: Dice, at: datetime, status: str) -> Json:
@@ -158,38 +136,38 @@ def _dates(dice: Dice, at: datetime, status: str) -> Json:
     if status in {"SKIPPED", "EXPIRED"}:
         return {status.lower(): dice.print_date(done)}
     dates = {"submitted": dice.print_date(done)}
-    if status in {"ACCEPTED", "REJECTED"}:
-        dates[status.lower()] = dice.print_date(checked)
-    if status == "ACCEPTED" and dice.chance(0.1):  # as it was rejected first
+    if status == "ACCEPTED" and dice.chance(0.1):  # after all
         dates["rejected"] = dice.print_date(done + (checked - done) / 2)
+    if status != "SUBMITTED":
+        dates[status.lower()] = dice.print_date(checked)
     return dates
 
 
 def _attachment(dice: Dice, at: datetime, _facts: Json) -> Json:
-    pool_id = dice.pick(samples.POOL_IDS)
+    pool_id = dice.pick(values.POOL_IDS)
     media_type, suffix = dice.pick(MEDIA)
     return {
         "id": dice.uuid(),
         "attachment_type": "ASSIGNMENT_ATTACHMENT",
         "name": f"{dice.pick(('Фото №', 'photo '))}{dice.randrange(10**6)}.{suffix}",
         "details": {
-            "user_id": dice.pick(samples.USER_IDS),
+            "user_id": dice.pick(values.USER_IDS),
             "assignment_id": dice.pool_object_id(pool_id, at),
             "pool_id": pool_id,
         },
-        "owner": dice.pick(samples.OWNERS),
+        "owner": dice.pick(values.OWNERS),
         "media_type": media_type,
     }
 
 
 def _aggregated_solution(dice: Dice, at: datetime, facts: Json) -> Json:
-    pool_id = facts.get("pool_id") or dice.pick(samples.POOL_IDS)
+    pool_id = facts.get("pool_id") or dice.pick(values.POOL_IDS)
     return {
-        "operation_id": dice.pick(samples.AGGREGATION_IDS),
+        "operation_id": dice.pick(values.AGGREGATION_IDS),
         "confidence": dice.pick((1, Decimal("0.950"), Decimal("0.4213562373095"), 0)),
         "pool_id": pool_id,
         "task_id": dice.pool_object_id(pool_id, at),
-        "output_values": dice.pick(samples.OUTPUTS),
+        "output_values": dice.pick(values.OUTPUTS),
     }
 
 
@@ -213,21 +191,14 @@ def _operation(dice: Dice, at: datetime, facts: Json) -> Json:
 
 
 def _log_entry(dice: Dice, at: datetime, facts: Json) -> Json:
-    what = samples.LOGGED_IDS.get(facts["operation_id"], "TASK.BATCH_CREATE").removesuffix(
-        ".BATCH_CREATE"
-    )
-    pool_id, success = dice.pick(samples.POOL_IDS), dice.chance(0.8)
-    bonus = {
-        "user_id": dice.pick(samples.USER_IDS),
-        "amount": dice.pick(samples.AMOUNTS),
-        "created": dice.print_date(at),
-        "public_title": dice.pick(samples.TRANSLATIONS),
-        "without_message": False,
-    }
+    """Make an entry, by the type of the operation, of a task, a suite or a bonus."""
+    operation = LOGGED_IDS.get(facts["operation_id"], "TASK.BATCH_CREATE")
+    what, success = operation.removesuffix(".BATCH_CREATE"), dice.chance(0.8)
+    pool_id, input_values = dice.pick(values.POOL_IDS), dice.pick(values.INPUTS)
     inputs: dict[str, Json] = {
-        "TASK": {"pool_id": pool_id, "input_values": dice.pick(samples.INPUTS), "overlap": 3},
-        "TASK_SUITE": {"pool_id": pool_id, "tasks": [{"input_values": dice.pick(samples.INPUTS)}]},
-        "USER_BONUS": bonus,
+        "TASK": {"pool_id": pool_id, "input_values": input_values, "overlap": 3},
+        "TASK_SUITE": {"pool_id": pool_id, "tasks": [{"input_values": input_values}]},
+        "USER_BONUS": {"user_id": dice.pick(values.USER_IDS), "amount": dice.pick(values.AMOUNTS)},
     }
     done = "PERSIST" if what == "USER_BONUS" else "CREATE"
     error = {"code": "ENTITY_DOES_NOT_EXIST", "message": "Entity does not exist"}

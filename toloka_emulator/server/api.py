@@ -47,17 +47,10 @@ REQUESTER = {
 class Api:
     """What is answered below `/api`. The attributes may be changed while it runs.
 
-    Attributes:
-        key: The API key that is accepted.
-        oauth_token: The OAuth token that is accepted.
+    Args:
         accounts: Ids that `X-Act-Under-Account-ID` may name.
         latency: Seconds that each answer takes.
         requests_per_second: As many are answered in any one second; None: no limit.
-        tables: The rows of each list, by the names of `RESOURCES`.
-        removed_pools: Ids of pools that there are no more: what is asked of them is answered 404.
-        archived_logs: Ids of operations whose logs can no longer be read: 404.
-        faults: What goes wrong.
-        log: What was asked.
     """
 
     def __init__(
@@ -67,15 +60,15 @@ class Api:
         latency: float = 0,
         requests_per_second: int | None = None,
     ) -> None:
-        self.key, self.oauth_token = KEY, OAUTH_TOKEN
+        self.key, self.oauth_token = KEY, OAUTH_TOKEN  # that are accepted
         self.accounts = accounts
         self.latency = latency
         self.requests_per_second = requests_per_second
         self.tables = {name: Table(resource) for name, resource in RESOURCES.items()}
         self.faults = Faults()
         self.log = Log()
-        self.removed_pools: set[str] = set()
-        self.archived_logs: set[str] = set()
+        self.removed_pools: set[str] = set()  # what is asked of these is answered 404
+        self.archived_logs: set[str] = set()  # by operation: they can no longer be read
         self._by_path = [(_pattern(table.resource), table) for table in self.tables.values()]
         self._answered: deque[float] = deque()  # when requests within a second were answered
 

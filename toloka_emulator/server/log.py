@@ -15,33 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Request:
-    """A request to the API.
-
-    Attributes:
-        method: `GET` and the like.
-        path: The path, without the query.
-        params: The query, decoded; `params.getall(name)` where one was given several times.
-        headers: The headers; names in any case.
-        started: When it came, in seconds of the monotonic clock.
-        ended: When its answer was ready, likewise; None: not yet.
-        status: The HTTP status answered; None: not yet, or the connection was reset.
-    """
+    """A request to the API; times are seconds of the monotonic clock."""
 
     method: str
-    path: str
-    params: MultiMapping[str]
-    headers: CIMultiDictProxy[str]
+    path: str  # without the query
+    params: MultiMapping[str]  # decoded; `params.getall(name)` where one was given several times
+    headers: CIMultiDictProxy[str]  # names in any case
     started: float
-    ended: float | None = None
-    status: int | None = None
+    ended: float | None = None  # when the answer was ready; None: not yet
+    status: int | None = None  # None: not yet, or the connection was reset
 
 
 class Log:
-    """Every request to the API since the start or the last `clear`.
-
-    Attributes:
-        most_in_flight: The greatest number of requests that waited for an answer at once.
-    """
+    """Every request to the API since the start or the last `clear`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -29,10 +29,6 @@ def _have_some_in_common(value: str, wanted: str) -> bool:
     return not _have_none_in_common(value, wanted)
 
 
-def _holds(value: str, wanted: str) -> bool:
-    return wanted in value.split(",")
-
-
 _RANGE: dict[str, Compare] = {
     "gt": operator.gt,
     "gte": operator.ge,
@@ -46,7 +42,7 @@ _COMPARISONS: dict[str, dict[str, Compare]] = {
     "value": {"": operator.eq},
     "values": {"": _have_some_in_common},
     "members": {"": _have_some_in_common, "ne": _have_none_in_common},
-    "holding": {"": _holds},
+    "holding": {"": lambda value, wanted: wanted in value.split(",")},
     "ignored": {"": operator.eq},
 }
 """How a kind of filter compares, by what stands behind its name."""
@@ -54,21 +50,13 @@ _COMPARISONS: dict[str, dict[str, Compare]] = {
 
 @dataclass
 class Query:
-    """What a request asks of a list.
+    """What a request asks of a list."""
 
-    Attributes:
-        limit: The most rows to answer with.
-        parent: The id of the row whose list is asked for; None: the list has no parent.
-        sort: Fields to sort by, each with whether it descends; empty: in no order.
-        ids: Limits of the id: the suffix of an operator and the key of an id.
-        filters: Filter, comparison and value, all of which have to hold.
-    """
-
-    limit: int
-    parent: str | None = None
-    sort: list[tuple[str, bool]] = field(default_factory=list)
-    ids: list[tuple[str, str]] = field(default_factory=list)
-    filters: list[tuple[str, Compare, str]] = field(default_factory=list)
+    limit: int  # the most rows to answer with
+    parent: str | None = None  # the id of the row whose list is asked for, if it has parents
+    sort: list[tuple[str, bool]] = field(default_factory=list)  # fields, and whether they descend
+    ids: list[tuple[str, str]] = field(default_factory=list)  # suffixes of operators, and keys
+    filters: list[tuple[str, Compare, str]] = field(default_factory=list)  # all have to hold
 
 
 class _ParamError(Exception):

@@ -17,55 +17,41 @@ _DIGITS = 20  # as many as the largest number of 64 bits has
 class Filter:
     """A filter of a list.
 
-    Attributes:
-        kind: `date`, `text` and `number` compare, with `_gt`, `_gte`, `_lt`, `_lte` behind the name
-            of the filter; `number` is also given as it is, as a `value` is. Of an object, the value
-            is its `id`. Several `values` may be given, of which a row has one. Of `members` too, of
-            which a row may hold several: rows with any of these pass, or with `_ne` rows with none.
-            Of what it is `holding`, a row has several, and one is given. `ignored` decides nothing.
-        values: What may be given, if that is not free.
-        field: Where in a row the value is, if not in a field of the filter's name.
+    Kinds: `date`, `text` and `number` compare, with `_gt`, `_gte`, `_lt`, `_lte` behind the name of
+    the filter; `number` is also given as it is, as a `value` is. Of an object, the value is its
+    `id`. Several `values` may be given, of which a row has one. Of `members` too, of which a row
+    may hold several: rows with any of these pass, or with `_ne` rows with none. Of what it is
+    `holding`, a row has several, and one is given. `ignored` decides nothing.
     """
 
     kind: Literal["date", "text", "number", "value", "values", "members", "holding", "ignored"]
-    values: tuple[str, ...] = ()
-    field: str = ""
+    values: tuple[str, ...] = ()  # what may be given, if that is not free
+    field: str = ""  # where in a row the value is, if not in a field of the filter's name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
     """The facts of a list that decide how it answers.
 
-    Attributes:
-        path: Where the list is; `{…}` stands for the id of its parent, and names the field of a row
-            that holds it. A single row is at `path/{id}`.
-        answers: The form: `items` or `content` in pages, a bare `array` of all, `rows` one by one
-            by their ids only, or the `one` row that there is.
-        cap: The most rows that `limit` may ask for.
-        default_limit: How many rows come without `limit`.
-        ids: Whether ids are decimal numbers, ordered as such, or texts; `positions` are integers.
-        id_field: The field that holds the id, and that names the filters of it.
-        single: Whether there is a path for a single row.
-        unanswered: Fields that are given to the emulator, and kept from its answers. The ids of
-            such a list are only unique within a parent.
-        filters: What can be filtered by, beside the id.
-        one_of: Filters of which at least one has to be there.
-        needed_with: Filters that have to be there beside another one of this value.
-        sort_by: What `sort` may name, if not the id and the dates.
+    A list answers with pages of `items`, or in the apps API of `content`; with a bare `array` of
+    all; `rows` come one by one by their ids only; or there is `one` row alone. Ids are decimal
+    numbers, ordered as such, or texts, or integers that are positions.
     """
 
-    path: str
+    path: str  # {…} stands for the id of a parent; a single row is at `path/{id}`
     answers: Literal["items", "content", "array", "rows", "one"] = "items"
-    cap: int = 0
-    default_limit: int = 50
+    cap: int = 0  # the most rows that `limit` may ask for
     ids: Literal["numbers", "texts", "positions"] = "texts"
-    id_field: str = "id"
-    single: bool = True
+    id_field: str = "id"  # holds the id, and names the filters of it
+    single: bool = True  # whether there is a path for a single row
+    # Fields that are given to the emulator, and kept from its answers: what tells the parent, and
+    # the position. The ids of such a list are only unique within a parent.
     unanswered: tuple[str, ...] = ()
-    filters: Mapping[str, Filter] = field(default_factory=dict)
-    one_of: tuple[str, ...] = ()
+    filters: Mapping[str, Filter] = field(default_factory=dict)  # beside those of the id
+    one_of: tuple[str, ...] = ()  # filters of which at least one has to be there
+    # Filters that have to be there beside another one of this value.
     needed_with: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    sort_by: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()  # what `sort` may name, if not the id and the dates
 
     @cached_property
     def parent_field(self) -> str:
@@ -96,14 +82,22 @@ class Resource:
         return self.sort_by or (self.id_field, *self.dates)
 
     @property
+    def default_limit(self) -> int:
+        """How many rows come without `limit`."""
+        return 100 if self.answers == "content" else 50
+
+    @property
     def in_pages(self) -> bool:
         """Whether the list takes filters, a limit and an order."""
         return self.answers in {"items", "content"}
 
     def field_of(self, name: str) -> str:
         """Say where in a row the value of a filter is, as `created` or `details.pool_id`."""
-        known = self.filters.get(name)
-        return (known and known.field) or name
+        return self.filters[name].field or name if name in self.filters else name
+
+    def kind_of(self, name: str) -> str:
+        """Say how the values of a filter, or of what rows are sorted by, compare."""
+        return self.filters[name].kind if name in self.filters else "value"
 
     def key(self, row_id: str) -> str:
         """Make an id comparable: numbers are filled up with zeros, so that texts order as they do.
@@ -138,17 +132,6 @@ _TASK_FILTERS = {**_CREATED, "overlap": _NUMBER, "pool_id": _VALUE}
 _HOLDING_TASK = Filter("holding", field="tasks[].id")
 _FOLDERS = ("AUTOMATIC_NOTIFICATION", "IMPORTANT", "INBOX", "OUTBOX", "UNREAD")
 _SCOPES = ("ALL_PROJECTS", "POOL", "PROJECT", "SYSTEM")
-_EVENTS = (
-    "ASSIGNMENT_APPROVED",
-    "ASSIGNMENT_CREATED",
-    "ASSIGNMENT_EXPIRED",
-    "ASSIGNMENT_REJECTED",
-    "ASSIGNMENT_SKIPPED",
-    "ASSIGNMENT_SUBMITTED",
-    "DYNAMIC_OVERLAP_COMPLETED",
-    "POOL_CLOSED",
-    "TEST_EVENT",
-)
 _OPERATIONS = (
     "ANALYTICS",
     *(f"POOL.{action}" for action in ("ARCHIVE", "CLONE", "CLOSE", "OPEN")),
@@ -158,16 +141,16 @@ _OPERATIONS = (
     *(f"TRAINING.{action}" for action in ("ARCHIVE", "CLONE", "CLOSE", "OPEN")),
 )
 _ASSIGNMENT_STATUSES = ("ACTIVE", "SUBMITTED", "ACCEPTED", "REJECTED", "SKIPPED", "EXPIRED")
-_ITEM_STATUSES = (
-    "NEW",
-    "PROCESSING",
-    "COMPLETED",
-    "ERROR",
-    "CANCELLED",
-    "ARCHIVE",
-    "NO_MONEY",
-    "STOPPED",
+_STEPS = ("APPROVED", "CREATED", "EXPIRED", "REJECTED", "SKIPPED", "SUBMITTED")
+_EVENTS = (
+    *(f"ASSIGNMENT_{step}" for step in _STEPS),
+    "DYNAMIC_OVERLAP_COMPLETED",
+    "POOL_CLOSED",
+    "TEST_EVENT",
 )
+_FAILED_STATUSES = ("ERROR", "CANCELLED", "ARCHIVE", "NO_MONEY", "STOPPED")
+_ITEM_STATUSES = ("NEW", "PROCESSING", "COMPLETED", *_FAILED_STATUSES)
+_BATCH_STATUSES = ("LOADING", "QUEUED", "STOPPING", *_ITEM_STATUSES)
 
 # openapi: the GET of each list; default: "Filtering requests" of the introduction; caps that the
 # openapi does not tell: toloka-kit 1.2.3.
@@ -176,11 +159,7 @@ RESOURCES = {
         path="/api/v1/projects",
         cap=300,
         ids="numbers",
-        filters={
-            **_CREATED,
-            "status": Filter("value", ("ACTIVE", "ARCHIVED")),
-            "owner": _VALUE,
-        },
+        filters={**_CREATED, "status": Filter("value", ("ACTIVE", "ARCHIVED")), "owner": _VALUE},
         sort_by=("id", "created", "public_name", "private_comment"),
     ),
     "pools": Resource(path="/api/v1/pools", cap=300, ids="numbers", filters=_POOL_FILTERS),
@@ -299,17 +278,12 @@ RESOURCES = {
     "user_metadata": Resource(path="/api/v1/user-metadata", answers="rows"),
     # The openapi of the apps API.
     "apps": Resource(
-        path="/api/app/v0/apps",
-        answers="content",
-        cap=1_000,
-        default_limit=100,
-        filters={"lang": Filter("ignored")},
+        path="/api/app/v0/apps", answers="content", cap=1_000, filters={"lang": Filter("ignored")}
     ),
     "app_projects": Resource(
         path="/api/app/v0/app-projects",
         answers="content",
         cap=5_000,
-        default_limit=100,
         filters={
             **_CREATED,
             "name": Filter("text"),
@@ -326,7 +300,6 @@ RESOURCES = {
         path="/api/app/v0/app-projects/{app_project_id}/items",
         answers="content",
         cap=1_000,
-        default_limit=100,
         filters={
             "created": Filter("date", field="created_at"),
             "finished": Filter("date", field="finished_at"),
@@ -339,11 +312,10 @@ RESOURCES = {
         path="/api/app/v0/app-projects/{app_project_id}/batches",
         answers="content",
         cap=1_000,
-        default_limit=100,
         filters={
             "created": Filter("date", field="created_at"),
             "name": Filter("text"),
-            "status": Filter("value", (*_ITEM_STATUSES, "QUEUED", "LOADING", "STOPPING")),
+            "status": Filter("value", _BATCH_STATUSES),
         },
         sort_by=("id", "created", "name", "status"),
     ),

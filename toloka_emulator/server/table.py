@@ -35,22 +35,13 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """One writing of a row.
+    """One writing of a row."""
 
-    Attributes:
-        key: What orders it by id.
-        json: What is answered.
-        values: What it can be filtered and sorted by, in the order of `Table.names`, as text that
-            compares as it should.
-        group: The value of what the list is grouped by.
-        version: Grows from one writing to the next.
-    """
-
-    key: str
-    json: bytes
-    values: tuple[str | None, ...]
-    group: str | None
-    version: int
+    key: str  # orders it by id
+    json: bytes  # what is answered
+    values: tuple[str | None, ...]  # of `Table.names`, as text that compares as it should
+    group: str | None  # the value of what the list is grouped by
+    version: int  # grows from one writing to the next
 
 
 class Table:
@@ -66,9 +57,11 @@ class Table:
 
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
-        filters = {name for name, known in resource.filters.items() if known.kind != "ignored"}
-        self.names = sorted({*filters, *resource.sorts} - {resource.id_field})
-        self._fields = [(resource.field_of(name), self._converter(name)) for name in self.names]
+        self.names = sorted({*resource.filters, *resource.sorts} - {resource.id_field})
+        self._fields = [
+            (resource.field_of(name), _CONVERTERS.get(resource.kind_of(name), _text))
+            for name in self.names
+        ]
         self._lock = threading.Lock()
         self._versions = itertools.count()
         self._written: dict[str, Row] = {}
@@ -267,11 +260,6 @@ class Table:
             self._unsorted.add(group)
         self._listed[row.key] = row
 
-    def _converter(self, name: str) -> Callable[[Any], str]:
-        known = self.resource.filters.get(name)
-        kind = known.kind if known else "value"
-        return {"date": _instant, "number": _number}.get(kind, _text)
-
 
 def _value(row: dict[str, Any], path: str) -> Any:
     """Find what is at a path as `created`, `details.pool_id` or `tasks[].id`."""
@@ -282,14 +270,6 @@ def _value(row: dict[str, Any], path: str) -> Any:
     return [one[leaf] for one in value] if root.endswith("[]") else value.get(leaf)
 
 
-def _instant(value: Any) -> str:
-    return instant(value, IN_ROW)
-
-
-def _number(value: Any) -> str:
-    return as_number(str(value))
-
-
 def _text(value: Any) -> str:
     """Make a value of a row comparable to a parameter; kept once if it is likely to recur."""
     if isinstance(value, bool):
@@ -298,6 +278,13 @@ def _text(value: Any) -> str:
         return ",".join(value)
     text = str(value["id"] if isinstance(value, dict) else value)
     return text if "--" in text else sys.intern(text)  # ids of tasks and suites hardly recur
+
+
+_CONVERTERS: dict[str, Callable[[Any], str]] = {
+    "date": lambda value: instant(value, IN_ROW),
+    "number": lambda value: as_number(str(value)),
+}
+"""Make values of a row comparable to parameters, by the kind of filter."""
 
 
 def _passes(values: tuple[str | None, ...], tests: list[tuple[int, Compare, str]]) -> bool:
