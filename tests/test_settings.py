@@ -314,8 +314,8 @@ def test_a_bad_setting_is_told_with_what_it_can_be(settings: dict[str, Any], lin
         ("LOOKBACK_DAYS", "abc", "an integer"),
         ("BATCH_SIZE", "", "an integer"),
         ("TIMEOUT", "1.5", "an integer"),
-        ("SKIP_SETTLED_POOLS", "nope", "neither true nor false"),
-        ("EMIT_ACTIVATE_VERSION_MESSAGES", "", "neither true nor false"),
+        ("SKIP_SETTLED_POOLS", "nope", "true or false"),
+        ("EMIT_ACTIVATE_VERSION_MESSAGES", "", "true or false"),
         ("FILTERS", "{'pools': {}}", "a JSON object"),
         ("FILTERS", "[]", "a JSON object"),
         ("STREAM_MAPS", "x", "a JSON object"),
@@ -332,7 +332,7 @@ def test_a_variable_that_does_not_hold_its_setting_is_one_line(
     assert run.output == b""
     errors = [line for line in run.log.splitlines() if "ERROR" in line]
     (line,) = [line for line in errors if "Config validation failed" not in line]
-    assert f"TAP_TOLOKA_{variable}: {value!r} is " in line
+    assert f"TAP_TOLOKA_{variable}: {value!r} is not " in line
     assert kind in line
     assert "Traceback" not in run.log
 
