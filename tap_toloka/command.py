@@ -1,4 +1,4 @@
-"""The command `tap-toloka`: what goes wrong becomes one line, and no line holds a secret."""
+"""The command `tap-toloka`: each error is one line, and no line holds a secret."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ import typing as t
 from simplejson import JSONDecodeError
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.plugin_base import SingerCommand
+from typing_extensions import override
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from tap_toloka.errors import TolokaError
 
 if t.TYPE_CHECKING:
     import click
 
 
 class TolokaCommand(SingerCommand):
-    """Ends with one line and status 1 where settings, answers or luck are bad.
+    """Ends with one line and status 1 if settings, files, answers or connections are bad.
 
-    An error that is none of these is a defect of ours and keeps its traceback.
+    Any other error is a bug of the tap and keeps its traceback.
     """
 
     @override
     def main(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         logging.setLogRecordFactory(_record_without_secrets)
-        # All that was imported stays; the garbage collector need not look at it for every page.
+        # All that was imported stays: the garbage collector need not look at it for every page.
         gc.freeze()
         try:
             return super().main(*args, **kwargs)
@@ -37,8 +35,8 @@ class TolokaCommand(SingerCommand):
             for line in error.errors:
                 self.logger.error("%s", line)  # noqa: TRY400  # one line, no traceback
         except JSONDecodeError as error:
-            self.logger.error("A file that was given is no JSON: %s", error)  # noqa: TRY400
-        except (SingerSDKError, OSError) as error:
+            self.logger.error("Not a valid JSON file: %s", error)  # noqa: TRY400
+        except (TolokaError, SingerSDKError, OSError) as error:
             self.logger.error("%s", " ".join(str(error).split()))  # noqa: TRY400
         sys.exit(1)
 
@@ -48,7 +46,7 @@ class TolokaCommand(SingerCommand):
             return super().invoke(ctx)
         except BrokenPipeError:  # of which click would say nothing
             self.logger.error(  # noqa: TRY400
-                "Whoever reads the output of this tap went away; what it logged says why"
+                "The target closed the pipe before the tap was done; its own log says why"
             )
             ctx.exit(1)
 
@@ -58,7 +56,7 @@ _make_record = logging.getLogRecordFactory()
 
 
 def hide(secret: object) -> None:
-    """Put `***` in the place of a secret in all that the process logs from here on."""
+    """Log `***` instead of a secret from here on."""
     if secret:
         _secrets.add(str(secret))
 

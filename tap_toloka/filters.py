@@ -1,94 +1,253 @@
-"""Filters of a list: which there are, as settings, and as parameters of a request."""
+"""Filters of a list: as settings, and as parameters of a request.
+
+A stream names its filters by their kinds:
+
+    filters = Filters(status=Choice("OPEN", "CLOSED"), project_id=Id(), created=DateRange())
+"""
 
 from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+
+from typing_extensions import override
 
 from tap_toloka import dates
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from tap_toloka.ids import Order
+    from tap_toloka.splitting import Order
 
 BOUNDS = ("gt", "gte", "lt", "lte")
 """What Toloka's range parameters end with: `id_gt`, `created_lte`."""
 
 _NUMBER = re.compile("[0-9]+")
 _TEXT_ID = re.compile("[0-9A-Za-z-]+")
+_TEXT = {"type": "string", "minLength": 1}
+_DECIMAL_ID = {"type": ["string", "integer"]}
+
+
+class Kind:
+    """A kind of filter: its parameters, their JSON Schema, their form in requests and state.
+
+    Args:
+        changing: Whether a row can come to match after it was created.
+    """
+
+    def __init__(self, *, changing: bool = False) -> None:
+        self.changing = changing
+
+    ranges: t.ClassVar[bool] = False
+    """Whether there is a parameter for each bound."""
+    plain: t.ClassVar[bool] = True
+    """Whether there is a parameter named as the field."""
+    description = "Only rows with this {}."
+    bound_description = "Bound of {}."
+
+    @property
+    def schema(self) -> dict[str, t.Any]:
+        """The JSON Schema of a value."""
+        return _TEXT
+
+    def normal(self, value: t.Any) -> str:  # noqa: ANN401  # its schema was checked
+        """Return a value as it is compared, kept in state and sent, dates in the one form.
+
+        Raises:
+            ValueError: If it is not of this kind, in a way that a schema cannot tell.
+        """
+        return str(value)
+
+    def parameters(self, field: str) -> Iterator[str]:
+        """Yield the names of the parameters for a field."""
+        if self.plain:
+            yield field
+        if self.ranges:
+            yield from (f"{field}_{bound}" for bound in BOUNDS)
+
+    def json_schema(self, field: str, parameter: str) -> dict[str, t.Any]:
+        """Return the JSON Schema of a parameter, with a description."""
+        words = self.description if parameter == field else self.bound_description
+        return {**self.schema, "description": words.format(field)}
+
+
+class Text(Kind):
+    """One text; ids that are not numbers are text, too."""
+
+
+class Choice(Kind):
+    """One value out of these."""
+
+    def __init__(self, *values: str, changing: bool = False) -> None:
+        super().__init__(changing=changing)
+        self.values = values
+
+    @property
+    @override
+    def schema(self) -> dict[str, t.Any]:
+        return {"type": "string", "enum": list(self.values)}
+
+
+class Texts(Kind):
+    """One or several texts."""
+
+    description = "One or several values of {}."
+
+    @property
+    @override
+    def schema(self) -> dict[str, t.Any]:
+        return {"type": "array", "items": _TEXT, "minItems": 1}
+
+    @override
+    def normal(self, value: t.Any) -> str:
+        return ",".join(sorted(set(value)))
+
+
+class Choices(Texts):
+    """One or several values out of these."""
+
+    def __init__(self, *values: str, changing: bool = False) -> None:
+        super().__init__(changing=changing)
+        self.values = values
+
+    @property
+    @override
+    def schema(self) -> dict[str, t.Any]:
+        return {**super().schema, "items": {"type": "string", "enum": list(self.values)}}
+
+
+class Flag(Kind):
+    """True or false."""
+
+    @property
+    @override
+    def schema(self) -> dict[str, t.Any]:
+        return {"type": "boolean"}
+
+    @override
+    def normal(self, value: t.Any) -> str:
+        return str(value).lower()
+
+
+class Id(Kind):
+    """One id that is a decimal number."""
+
+    @property
+    @override
+    def schema(self) -> dict[str, t.Any]:
+        return _DECIMAL_ID
+
+    @override
+    def normal(self, value: t.Any) -> str:
+        return _decimal_id(value)
+
+
+class IdRange(Kind):
+    """A range of the ids that a list is sorted by.
+
+    Args:
+        order: What they compare by: `int` if they are decimal numbers, `str` if they are text.
+    """
+
+    ranges, plain = True, False
+
+    def __init__(self, order: Order) -> None:
+        super().__init__()
+        self.order = order
+
+    @property
+    @override
+    def schema(self) -> dict[str, t.Any]:
+        return _DECIMAL_ID if self.order is int else _TEXT
+
+    @override
+    def normal(self, value: t.Any) -> str:
+        return _decimal_id(value) if self.order is int else _text_id(value)
+
+
+class Owners(IdRange):
+    """Ids of the pools, projects, ... whose lists are read; not sent with every request."""
+
+    ranges, plain = False, True
+    description = "One or several values of {}: only what belongs to these."
+
+    @property
+    @override
+    def schema(self) -> dict[str, t.Any]:
+        return {"type": "array", "items": super().schema, "minItems": 1}
+
+    @override
+    def normal(self, value: t.Any) -> str:
+        return ",".join(sorted({super(Owners, self).normal(id_) for id_ in value}))
+
+
+class Number(Kind):
+    """One integer, or a range of them."""
+
+    ranges = True
+
+    @property
+    @override
+    def schema(self) -> dict[str, t.Any]:
+        return {"type": "integer"}
+
+    @override
+    def normal(self, value: t.Any) -> str:
+        return str(int(value))
+
+
+class TextRange(Kind):
+    """A range of texts."""
+
+    ranges, plain = True, False
+
+
+class DateRange(Kind):
+    """A range of dates."""
+
+    ranges, plain = True, False
+    bound_description = (
+        "Bound of the date `{}`: YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.sss], UTC unless it carries a "
+        "zone."
+    )
+
+    @property
+    @override
+    def schema(self) -> dict[str, t.Any]:
+        return {"type": "string"}
+
+    @override
+    def normal(self, value: t.Any) -> str:
+        return dates.canonical(value)
 
 
 @dataclass(frozen=True)
-class Filters:
-    """The filters that one list of Toloka takes."""
+class _Parameter:
+    field: str
+    kind: Kind
 
-    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Fields that are compared with one value out of these."""
-    several: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Fields that are compared with one or several values out of these."""
-    flags: Sequence[str] = ()
-    """Fields that are true or false."""
-    texts: Sequence[str] = ()
-    """Fields that are compared with one text; ids that are no numbers are texts, too."""
-    many: Sequence[str] = ()
-    """Fields that are compared with one or several texts."""
-    names: Sequence[str] = ()
-    """Fields with a range of texts."""
-    references: Sequence[str] = ()
-    """Fields that are compared with one id, a decimal number."""
-    lists: Mapping[str, Order] = field(default_factory=dict)
-    """Ids that choose which lists are read, of pools for one, and what they compare by; these are
-    not sent with every request."""
-    numbers: Sequence[str] = ()
-    """Fields that are compared with one integer, and have a range."""
-    ids: Sequence[str] = ("id",)
-    """Fields with a range of ids."""
-    id_order: Order = int
-    """What ids compare by."""
-    dates: Sequence[str] = ("created",)
-    """Fields with a range of dates."""
-    changing: Sequence[str] = ()
-    """Those of the above whose value can change after a row was created."""
+
+class Filters:
+    """The filters that one list of Toloka takes.
+
+    Args:
+        **kinds: The kind of filter for each field.
+    """
+
+    def __init__(self, **kinds: Kind) -> None:
+        self.kinds = kinds
+        self._parameters = {
+            name: _Parameter(field, kind)
+            for field, kind in kinds.items()
+            for name in kind.parameters(field)
+        }
 
     def json_schema(self) -> dict[str, t.Any]:
         """Return the JSON Schema of these filters as a setting."""
-        text = {"type": "string", "minLength": 1}
-        number = {"type": ["string", "integer"]}
-        texts = {"type": "array", "items": text, "minItems": 1}
-        one, several = "Only rows with this {}.", "One or several values of {}."
-        belongs = "One or several values of {}: only what belongs to these."
-        id_ = number if self.id_order is int else text
-        date = (
-            "Bound of the date `{}`: YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.sss], UTC unless it "
-            "carries a zone."
-        )
-        kinds: list[tuple[Iterable[str], dict[str, t.Any], str]] = [
-            *(((name,), _enum(values), one) for name, values in self.choices.items()),
-            *(
-                ((name,), {**texts, "items": _enum(values)}, several)
-                for name, values in self.several.items()
-            ),
-            (self.flags, {"type": "boolean"}, one),
-            (self.texts, text, one),
-            (self.many, texts, several),
-            (self.references, number, one),
-            *(
-                ((name,), {**texts, "items": number if order is int else text}, belongs)
-                for name, order in self.lists.items()
-            ),
-            (self.numbers, {"type": "integer"}, one),
-            (_ranges(self.numbers), {"type": "integer"}, "Bound of {}."),
-            (_ranges(self.names), text, "Bound of {}."),
-            (_ranges(self.ids), id_, "Bound of {}."),
-            (_ranges(self.dates), {"type": "string"}, date),
-        ]
         properties = {
-            name: {**kind, "description": words.format(_field_of(name))}
-            for names, kind, words in kinds
-            for name in names
+            name: parameter.kind.json_schema(parameter.field, name)
+            for name, parameter in self._parameters.items()
         }
         return {"type": "object", "properties": properties, "additionalProperties": False}
 
@@ -99,73 +258,71 @@ class Filters:
         joined by commas. Dates have the form of `tap_toloka.dates`.
 
         Raises:
-            ValueError: If a value is no id or no date; names the filter.
+            ValueError: If a value is not an id or not a date; names the filter.
         """
         normal = {}
         for name, value in sorted(setting.items()):
             try:
-                normal[name] = self._normal(name, value)
+                normal[name] = self._parameters[name].kind.normal(value)
             except ValueError as error:
                 msg = f"{name}: {error}"
                 raise ValueError(msg) from None
         return normal
 
-    def _normal(self, name: str, value: t.Any) -> str:  # noqa: ANN401  # checked by its schema
-        as_id = _number if self.id_order is int else _text_id
-        kinds: tuple[tuple[Iterable[str], Callable[[t.Any], str]], ...] = (
-            (_ranges(self.dates), dates.canonical),
-            (self.lists, partial(_joined, _number if self.lists.get(name) is int else _text_id)),
-            ((*self.several, *self.many), partial(_joined, str)),
-            (self.flags, lambda flag: str(flag).lower()),
-            (self.references, _number),
-            (_ranges(self.ids), as_id),
-            ((*self.numbers, *_ranges(self.numbers)), lambda number: str(int(number))),
-        )
-        return next((convert(value) for names, convert in kinds if name in names), value)
+    def empty_ranges(self, normal: Mapping[str, str]) -> Iterator[str]:
+        """Name the ranges of ids, numbers and dates that no row can be in."""
+        for field, kind in self.kinds.items():
+            order: Callable[[str], t.Any] = getattr(kind, "order", str)
+            if isinstance(kind, Number):
+                order = int
+            if kind.ranges and not isinstance(kind, TextRange):
+                yield from _empty_ranges(field, normal, order)
 
     def parameters(
-        self, normal: Mapping[str, str], context: Mapping[str, str] | None = None
+        self, normal: Mapping[str, str], listing: Mapping[str, str] | None = None
     ) -> dict[str, str]:
         """Return normal filters as Toloka takes them.
 
         Args:
             normal: The filters of the settings.
-            context: Parameters that single out a list, in the same form. Toloka ANDs parameters; of
-                two bounds by the same name the stricter one goes out.
+            listing: Parameters that single out a list, in the same form. Toloka ANDs parameters; of
+                two bounds of one name the stricter one is sent.
         """
-        both = {name: value for name, value in normal.items() if name not in self.lists}
-        for name, value in (context or {}).items():
+        both = {
+            name: value
+            for name, value in normal.items()
+            if not isinstance(self._parameters[name].kind, Owners)
+        }
+        for name, value in (listing or {}).items():
             stricter = max if name.endswith(("_gt", "_gte")) else min
             both[name] = stricter(value, both.get(name, value))
-        ranges = set(_ranges(self.dates))
         return {
-            name: dates.for_query(value) if name in ranges else value
+            name: dates.for_query(value) if self.is_date(name) else value
             for name, value in both.items()
         }
 
     def changing_in(self, normal: Mapping[str, str]) -> list[str]:
-        """Name the filters in use that a row can come to pass after it was created."""
-        return [name for name in normal if name in self.changing or name in _ranges(self.changing)]
+        """Name the filters in use that a row can come to match after it was created."""
+        return [name for name in normal if self._parameters[name].kind.changing]
+
+    def is_date(self, name: str) -> bool:
+        """Tell whether a parameter is a bound of a date."""
+        return name in self._parameters and isinstance(self._parameters[name].kind, DateRange)
 
 
-def _ranges(names: Sequence[str]) -> Iterator[str]:
-    return (f"{name}_{bound}" for name in names for bound in BOUNDS)
+def _empty_ranges(
+    field: str, normal: Mapping[str, str], order: Callable[[str], t.Any]
+) -> Iterator[str]:
+    for low in ("gt", "gte"):
+        for high in ("lt", "lte"):
+            names = f"{field}_{low}", f"{field}_{high}"
+            if names[0] in normal and names[1] in normal:
+                least, most = (order(normal[name]) for name in names)
+                if least > most or (least == most and (low, high) != ("gte", "lte")):
+                    yield f"{names[0]} and {names[1]} leave nothing between them"
 
 
-def _field_of(name: str) -> str:
-    field, _, bound = name.rpartition("_")
-    return field if bound in BOUNDS else name
-
-
-def _enum(values: Sequence[str]) -> dict[str, t.Any]:
-    return {"type": "string", "enum": list(values)}
-
-
-def _joined(convert: Callable[[t.Any], str], values: Iterable[t.Any]) -> str:
-    return ",".join(sorted(set(map(convert, values))))
-
-
-def _number(id_: str | int) -> str:
+def _decimal_id(id_: str | int) -> str:
     if not _NUMBER.fullmatch(str(id_)):
         msg = f"{str(id_)!r} is not an id; ids are decimal numbers"
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""What the tap prints: whole lines, whatever happens."""
+"""What the tap prints: whole lines, also when it is stopped."""
 
 from __future__ import annotations
 
@@ -8,28 +8,24 @@ import typing as t
 
 import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from typing_extensions import override
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from singer_sdk.singerlib.messages import Message
 
-    from tap_toloka.rows import Row
+    from tap_toloka.fitting import Row
 
 LINES_AT_ONCE = 20
-"""Rows in one write: few enough that a signal is heeded soon, also if the reader is slow."""
+"""Rows in one write: few enough to stop soon after a signal, also if the reader is slow."""
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class _RecordLine(msgspec.Struct, tag_field="type", tag="RECORD"):
     stream: str
-    record: Row
+    record: t.Any  # a `Row`
     time_extracted: str
 
 

@@ -70,15 +70,17 @@ def assignment_of(user_id: str, place: int) -> Row:
     return {"id": id_, "pool_id": POOL_IDS[0], "user_id": user_id, "created": created}
 
 
-def finished_operations() -> list[Row]:
+def finished_operations(now: datetime | None = None) -> list[Row]:
     """Make operations that rows are kept of, not so long ago that their logs would be archived."""
     types = {**dict.fromkeys(AGGREGATION_IDS, "SOLUTION.AGGREGATE"), **LOGGED_IDS}
-    return [finished_operation(id_, type_, days) for days, (id_, type_) in enumerate(types.items())]
+    return [
+        finished_operation(id_, type_, days, now) for days, (id_, type_) in enumerate(types.items())
+    ]
 
 
-def finished_operation(id_: str, type_: str, days: float) -> Row:
-    """Make an operation that finished so many days ago."""
-    finished = datetime.now(timezone.utc) - timedelta(days=days, minutes=5)
+def finished_operation(id_: str, type_: str, days: float, now: datetime | None = None) -> Row:
+    """Make an operation that finished so many days before `now`."""
+    finished = (now or datetime.now(timezone.utc)) - timedelta(days=days, minutes=5)
     submitted, finished_text = (
         moment.strftime("%Y-%m-%dT%H:%M:%S") for moment in (finished - timedelta(hours=1), finished)
     )

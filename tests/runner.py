@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
-from singer_sdk.exceptions import SingerSDKError
 
+from tap_toloka.errors import TolokaError
 from tap_toloka.tap import TapToloka
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from toloka_emulator import Emulator
 
 DATE = re.compile(r"[0-9-]{10}T[0-9]{2}:[0-9]{2}[0-9:.]*Z?")
-TAP = [sys.executable, "-m", "tap_toloka"]
+TAP = [sys.executable, "-m", "tests.no_dotenv"]
+"""The command `tap-toloka`, which finds no `.env`."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,9 @@ def config_for(emulator: Emulator, **settings: Any) -> dict[str, Any]:
 
 def run_process(
     *args: str,
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | str | None = None,
     state: Any = None,
-    catalog: Mapping[str, Any] | None = None,
+    catalog: Mapping[str, Any] | str | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Run:
     """Run the tap as a process of its own; without arguments and a catalog it reads pools."""
@@ -101,6 +102,7 @@ def run_process(
             capture_output=True,
             check=False,
             timeout=120,
+            cwd=folder,
             env={**os.environ, **(env or {})},
         )
     return Run(done.stdout, done.stderr.decode(), done.returncode)
@@ -116,18 +118,21 @@ def run_inside(
 ) -> Run:
     """Run the tap in this process; what goes wrong is raised unless it may.
 
-    Without a catalog it reads the one stream.
+    Without a catalog it reads the one stream. Of a catalog it gets the selected streams alone: the
+    SDK takes a third of the time of a short run to look at the others.
     """
+    catalog = catalog or catalog_of(stream=stream)
+    selected = [e for e in catalog["streams"] if e["metadata"][-1]["metadata"].get("selected")]
     output = io.BytesIO()
     with contextlib.redirect_stdout(io.TextIOWrapper(output, write_through=True)) as stdout:
         tap = TapToloka(
             config=dict(config),
             state=json.loads(json.dumps(state or {})),
-            catalog=dict(catalog or catalog_of(stream=stream)),
+            catalog={**catalog, "streams": selected},
         )
         try:
             tap.sync_all()
-        except SingerSDKError:
+        except TolokaError:
             if not may_fail:
                 raise
         stdout.flush()

@@ -29,6 +29,7 @@ from tap_toloka.streams.trainings import Trainings
 from tap_toloka.streams.users import Skills, UserRestrictions, UserSkills
 from tap_toloka.streams.webhooks import WebhookSubscriptions
 from tests.expected_rows import emulator_with, in_order, printed
+from tests.projects import LOAD_INTO_POSTGRES
 from tests.runner import catalog_of, config_for, run_inside
 from tests.simulation import (
     BEGINNING,
@@ -43,7 +44,8 @@ from toloka_emulator import APP_PROJECT_IDS, Dice, Fault, make_pool, make_rows, 
 
 if TYPE_CHECKING:
     from tap_toloka.client import TolokaStream
-    from tests.conftest import Database, Project
+    from tests.databases import Database
+    from tests.projects import Project
 
 Json = dict[str, Any]
 
@@ -342,9 +344,7 @@ class Meltano:
         for fault in faults:
             self._account.faults.add(fault)
         done = self._project.meltano(
-            "run",
-            "tap-toloka",
-            "target-postgres",
+            *LOAD_INTO_POSTGRES,
             TAP_TOLOKA_TOKEN=self._account.key,
             TAP_TOLOKA_API_URL=self._account.url,
             TAP_TOLOKA_BATCH_SIZE="100",

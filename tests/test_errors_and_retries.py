@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 
+from tap_toloka.api import TolokaApi, waits, with_jitter
+from tap_toloka.errors import RetryableError, TolokaError
 from tap_toloka.parallel import Pace
-from tap_toloka.streams.pools import Pools
 from tap_toloka.tap import TapToloka
 from tests.runner import bare_response, config_for, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool
@@ -111,7 +111,7 @@ def test_a_run_without_anyone_to_talk_to_says_so_in_one_line() -> None:
 def test_silence_is_not_waited_for_longer_than_the_timeout(emulator: Emulator) -> None:
     emulator.faults.add(Fault(delay=30))
     began = time.monotonic()
-    with pytest.raises(FatalAPIError, match="timed out"):
+    with pytest.raises(TolokaError, match="timed out"):
         run_inside(config_for(emulator, timeout=1, max_retries=0))
     assert time.monotonic() - began < 25
 
@@ -119,7 +119,7 @@ def test_silence_is_not_waited_for_longer_than_the_timeout(emulator: Emulator) -
 @pytest.mark.parametrize("status", [400, 402, 404, 405, 409, 413, 415, 418, 501])
 def test_what_will_not_pass_is_not_tried_again(emulator: Emulator, status: int) -> None:
     emulator.faults.add(Fault(status=status))
-    with pytest.raises(FatalAPIError, match=f"Toloka answered {status}"):
+    with pytest.raises(TolokaError, match=f"Toloka answered {status}"):
         run_inside(config_for(emulator))
     assert len(emulator.requests) == 1
 
@@ -131,7 +131,7 @@ def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
     last = run.log.splitlines()[-1]
     assert "401 AUTHENTICATION_ERROR" in last
     assert "`environment`" in last
-    assert "sandbox and production differ" in last
+    assert "sandbox and production have different keys" in last
     assert emulator.url in last
     assert "SECRET" not in run.log
     assert len(emulator.requests) == 1
@@ -143,9 +143,7 @@ def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
 def test_a_refused_key_is_told_with_the_environment_that_was_asked(
     settings: dict[str, str], asked: str
 ) -> None:
-    pools = Pools(TapToloka(config={"token": "x", **settings}))
-    with pytest.raises(FatalAPIError, match=f"{asked} was asked"):
-        pools.validate_response(bare_response(401))
+    assert f"This was {asked};" in str(api(**settings).error_of(bare_response(401)))
 
 
 def test_what_toloka_says_of_an_error_is_passed_on(emulator: Emulator) -> None:
@@ -164,7 +162,7 @@ def test_what_toloka_says_of_an_error_is_passed_on(emulator: Emulator) -> None:
 
 
 def test_an_unknown_shared_account_is_refused_as_toloka_says(emulator: Emulator) -> None:
-    with pytest.raises(FatalAPIError, match="403 ACCESS_DENIED"):
+    with pytest.raises(TolokaError, match="403 ACCESS_DENIED"):
         run_inside(config_for(emulator, account_id="someone"))
 
 
@@ -173,7 +171,7 @@ def test_the_token_is_not_sent_on_by_a_redirect(emulator: Emulator, status: int)
     with Emulator() as other:
         location = f"{other.url}/api/v1/pools"
         emulator.faults.add(Fault(status=status, headers={"Location": location}))
-        with pytest.raises(FatalAPIError, match="not followed"):
+        with pytest.raises(TolokaError, match="does not follow"):
             run_inside(config_for(emulator))
         assert not other.requests
 
@@ -206,44 +204,51 @@ def test_another_quota_ends_the_run_and_is_named(
     emulator: Emulator, settings: dict[str, Any], quota: Any
 ) -> None:
     emulator.faults.add(Fault(quota=quota))
-    with pytest.raises(FatalAPIError, match=f"quota {quota} ran out.*retry_quotas"):
+    with pytest.raises(TolokaError, match=f"quota {quota} ran out.*retry_quotas"):
         run_inside(config_for(emulator, **settings))
     assert len(emulator.requests) == 1
 
 
+def api(**settings: Any) -> TolokaApi:
+    """Make a client of Toloka that is not used for requests."""
+    return TapToloka(config={"token": "x", **settings}).api
+
+
 def waits_after(*answers: requests.Response | None) -> list[float]:
     """Return how long is waited after each of a row of failures, without jitter."""
-    waits = Pools(TapToloka(config={"token": "x"})).backoff_wait_generator()
-    next(waits)
-    return [waits.send(RetriableAPIError("", answer)) for answer in answers]
+    errors = [api().error_of(a) if a is not None else RetryableError("") for a in answers]
+    seconds = waits()
+    next(seconds)
+    return [seconds.send(error) for error in errors]
 
 
 def test_waits_grow_and_outlast_the_quota_of_a_minute() -> None:
-    waits = waits_after(*[None] * 5)
-    assert waits == [2, 4, 8, 16, 32]
-    assert sum(waits) > 60
-    assert max(waits_after(*[bare_response()] * 100)) == 64
+    seconds = waits_after(*[None] * 5)
+    assert seconds == [2, 4, 8, 16, 32]
+    assert sum(seconds) > 60
+    assert max(waits_after(*[None] * 100)) == 64
 
 
 def test_waits_grow_and_are_never_shorter_than_toloka_asks() -> None:
     in_a_while = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=90))
     long_ago = format_datetime(datetime.now(timezone.utc) - timedelta(days=1))
     assert waits_after(
-        bare_response(Retry_After="17"),
-        bare_response(Retry_After="0"),
-        bare_response(Retry_After=long_ago),
+        bare_response(503, Retry_After="17"),
+        bare_response(503, Retry_After="0"),
+        bare_response(503, Retry_After=long_ago),
         bare_response(429, b'{"payload": {"interval": "MIN"}}', Retry_After="3"),
         bare_response(429, b'{"payload": {"interval": "MIN"}}'),
     ) == [17, 4, 8, 16, 60]
-    (wait,) = waits_after(bare_response(Retry_After=in_a_while))
-    assert 85 < wait <= 90
+    error = api(retry_quotas=["HOUR"]).error_of(bare_response(503, Retry_After=in_a_while))
+    assert isinstance(error, RetryableError)
+    assert 85 < error.wait <= 90
 
 
 @pytest.mark.parametrize(
     "odd", ["", "soon", "-1", "1.5", "inf", "Mon, 99 Foo", "٣x", "Mon, 01 Jan 99999 00:00:00 GMT"]
 )
 def test_an_odd_retry_after_is_no_obstacle(odd: str) -> None:
-    assert waits_after(bare_response(Retry_After=odd)) == [2]
+    assert waits_after(bare_response(503, Retry_After=odd)) == [2]
 
 
 @pytest.mark.parametrize(
@@ -262,17 +267,15 @@ def test_an_odd_retry_after_is_no_obstacle(odd: str) -> None:
 def test_no_wait_is_longer_than_the_quotas_that_may_be_waited_for(
     settings: dict[str, Any], asked: str, status: int, *, waited_for: bool
 ) -> None:
-    pools = Pools(TapToloka(config={"token": "x", **settings}))
-    with pytest.raises(RetriableAPIError if waited_for else FatalAPIError):
-        pools.validate_response(bare_response(status, Retry_After=asked))
+    error = api(**settings).error_of(bare_response(status, Retry_After=asked))
+    assert isinstance(error, RetryableError) == waited_for
 
 
 def test_waits_are_jittered_upwards_only() -> None:
-    jitter = Pools(TapToloka(config={"token": "x"})).backoff_jitter
-    waits = [jitter(8) for _ in range(100)]
-    assert all(8 <= wait <= 10 for wait in waits)
-    assert len(set(waits)) > 90
-    assert jitter(0) == 0
+    seconds = [with_jitter(8) for _ in range(100)]
+    assert all(8 <= wait <= 10 for wait in seconds)
+    assert len(set(seconds)) > 90
+    assert with_jitter(0) == 0
 
 
 def test_each_try_is_logged_with_its_cause(
@@ -281,7 +284,7 @@ def test_each_try_is_logged_with_its_cause(
     emulator.faults.add(Fault(status=503, headers={"Retry-After": "7"}, times=2))
     with caplog.at_level(logging.WARNING):
         run_inside(config_for(emulator))
-    lines = [record.getMessage() for record in caplog.records if "trying again" in record.message]
+    lines = [record.getMessage() for record in caplog.records if "retrying in" in record.message]
     assert len(lines) == len(no_waiting) == 2
     for line, number in zip(lines, itertools.count(1), strict=False):
         assert "503" in line
@@ -304,7 +307,7 @@ def test_an_odd_redirect_is_told_without_what_it_may_hide(
     emulator: Emulator, location: str
 ) -> None:
     emulator.faults.add(Fault(status=302, headers={"Location": location}))
-    with pytest.raises(FatalAPIError, match=r"pools: .*(302|address)") as error:
+    with pytest.raises(TolokaError, match=r"pools: .*(302|address)") as error:
         run_inside(config_for(emulator))
     assert "SECRET" not in str(error.value)
 

@@ -10,10 +10,25 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from singer_sdk.exceptions import ConfigValidationError
 
-from tap_toloka.filters import BOUNDS, Filters
+from tap_toloka.filters import (
+    BOUNDS,
+    Choice,
+    Choices,
+    DateRange,
+    Filters,
+    Flag,
+    Id,
+    IdRange,
+    Number,
+    Owners,
+    Text,
+    TextRange,
+    Texts,
+)
 from tap_toloka.streams import STREAMS
 from tap_toloka.tap import TapToloka
 from tests.expected_rows import emulator_of
+from tests.filter_settings import every_filter, owners_in
 from tests.runner import config_for, run_inside
 from toloka_emulator import POOL_IDS
 
@@ -24,17 +39,19 @@ BY_NAME = {stream.name: stream for stream in STREAMS}
 EARLY, LATE = "2024-01-01T00:00:00.000", "2024-06-01T00:00:00.000"
 
 ALL = Filters(
-    choices={"type": ("A", "B")},
-    several={"status": ("NEW", "OLD")},
-    flags=("open",),
-    texts=("user_id",),
-    many=("tags",),
-    names=("name",),
-    references=("skill_id",),
-    lists={"pool_id": int, "app_id": str},
-    numbers=("overlap",),
-    dates=("created", "modified"),
-    changing=("status", "overlap", "modified"),
+    type=Choice("A", "B"),
+    status=Choices("NEW", "OLD", changing=True),
+    open=Flag(),
+    user_id=Text(),
+    tags=Texts(),
+    name=TextRange(),
+    skill_id=Id(),
+    pool_id=Owners(int),
+    app_id=Owners(str),
+    overlap=Number(changing=True),
+    id=IdRange(int),
+    created=DateRange(),
+    modified=DateRange(changing=True),
 )
 """Filters of each kind."""
 
@@ -79,25 +96,6 @@ def errors_of(setting: Mapping[str, Any]) -> list[str]:
     except ConfigValidationError as error:
         return list(error.errors)
     return []
-
-
-def every_filter(filters: Filters) -> dict[str, Any]:
-    """Make a setting with each filter that there is, each with a value that is right."""
-    id_ = {int: "17", str: "0af-17"}
-    return {
-        **{name: values[0] for name, values in filters.choices.items()},
-        **{name: [values[0]] for name, values in filters.several.items()},
-        **dict.fromkeys(filters.flags, True),
-        **dict.fromkeys(filters.texts, "a1b0"),
-        **{name: ["a1", "b1"] for name in filters.many},
-        **{f"{name}_{bound}": "a" for name in filters.names for bound in BOUNDS},
-        **dict.fromkeys(filters.references, 81776),
-        **{name: [id_[kind]] for name, kind in filters.lists.items()},  # type: ignore[index]
-        **dict.fromkeys(filters.numbers, 3),
-        **{f"{name}_{bound}": 3 for name in filters.numbers for bound in BOUNDS},
-        **{f"{n}_{bound}": id_[filters.id_order] for n in filters.ids for bound in BOUNDS},  # type: ignore[index]
-        **{f"{name}_{bound}": "2024-05-06" for name in filters.dates for bound in BOUNDS},
-    }
 
 
 # Of each kind one filter that a stream has, and what it cannot be.
@@ -206,7 +204,7 @@ def test_a_value_that_is_none_is_told_with_its_filter(name: str, value: Any) -> 
 
 
 def test_all_filters_are_sent_but_those_that_choose_lists() -> None:
-    expected = {name: value for name, value in NORMAL.items() if name not in ALL.lists}
+    expected = {name: value for name, value in NORMAL.items() if name not in owners_in(ALL)}
     expected["created_gt"] = "2024-05-06T00:00:00.000"
     expected["modified_lte"] = "2024-05-06T04:08:09.100"
     assert ALL.parameters(NORMAL) == expected
@@ -309,3 +307,32 @@ def test_a_filter_by_another_date_is_as_strict_as_the_bookmark() -> None:
     assert [params["accepted_gt"] for params in asked] == [LATE] * 6
     march = "2024-03-01T00:00:00.000"
     assert [params["rejected_gt"] for params in asked] == [*[EARLY] * 3, march, *[EARLY] * 2]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "empty"),
+    [
+        ({"id_gt": 5, "id_lt": "006"}, False),
+        ({"id_gt": 9, "id_lt": 10}, False),
+        ({"id_gte": 10, "id_lte": 10}, False),
+        ({"id_gte": 10, "id_lt": 10}, True),
+        ({"id_gt": 10, "id_lte": 9}, True),
+        ({"overlap_gte": -4, "overlap_lt": -4}, True),
+        ({"overlap_gt": -5, "overlap_lte": 3}, False),
+        ({"created_gt": "2024-05-06", "created_lt": "2024-05-05T23:59:59.999"}, True),
+        ({"created_gt": "2024-05-06T03:00:00+03:00", "created_lte": "2024-05-06"}, True),
+        ({"created_gte": "2024-05-06", "modified_lt": "2024-05-06"}, False),
+        ({"name_gt": "b", "name_lt": "a"}, False),
+    ],
+    ids=str,
+)
+def test_a_range_that_no_row_can_be_in_is_found(bounds: dict[str, Any], *, empty: bool) -> None:
+    assert bool([*ALL.empty_ranges(ALL.normal(bounds))]) == empty
+
+
+def test_a_filter_that_can_match_nothing_is_refused_with_its_name() -> None:
+    (error,) = errors_of({"pools": {"id_gt": 5, "id_lte": 5}})
+    assert error == "filters.pools: id_gt and id_lte leave nothing between them"
+    (error,) = errors_of({"assignments": {"accepted_gt": "2999-01-01"}})
+    assert error.startswith("filters.assignments.accepted_gt: 2999-01-01T00:00:00.000Z is in the ")
+    assert errors_of({"assignments": {"accepted_lt": "2999-01-01"}}) == []

@@ -18,7 +18,6 @@ import pytest
 
 from scripts import run
 from tap_toloka.streams.assignments import Assignments
-from tests.conftest import before_its_first_run, environment
 from toloka_emulator import (
     NEW_POOLS,
     Emulator,
@@ -30,7 +29,8 @@ from toloka_emulator import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Database, Project
+    from tests.databases import Database
+    from tests.projects import Project
     from toloka_emulator import Account
 
 FULL_TABLES = {"requester", "apps"}
@@ -39,9 +39,7 @@ RUN = [sys.executable, "-m", "scripts.run"]
 
 
 def make_run(project: Project) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        RUN, cwd=project.root, env=environment(), capture_output=True, text=True, check=False
-    )
+    return subprocess.run(RUN, cwd=project.root, capture_output=True, text=True, check=False)
 
 
 def still_running(project: Project) -> list[str]:
@@ -77,9 +75,9 @@ class Two:
 
 
 @pytest.fixture(scope="module")
-def two(installed: Project) -> Two:
+def two(installed: Project, shared: Path) -> Two:
     """Run twice, once for all tests that only look at what came of it."""
-    project, outputs = before_its_first_run(installed), []
+    project, outputs = installed.copy(shared / f"two_runs_{os.getpid()}"), []
     for _ in range(2):
         done = make_run(project)
         assert done.returncode == 0, done.stderr
@@ -207,9 +205,7 @@ def test_a_postgres_that_does_not_start_is_told_in_a_line(project: Project) -> N
 
 
 def test_ctrl_c_leaves_nothing_running_and_does_not_hinder_the_next_run(project: Project) -> None:
-    with subprocess.Popen(
-        RUN, cwd=project.root, env=environment(), stdout=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(RUN, cwd=project.root, stdout=subprocess.DEVNULL) as process:
         log = project.root / ".run/meltano.log"
         while not (log.exists() and "Beginning sync" in log.read_text()):
             assert process.poll() is None

@@ -19,8 +19,8 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from tap_toloka.streams import STREAMS
-from tests.conftest import REPOSITORY
 from tests.expected_rows import in_order, printed
+from tests.projects import LOAD_INTO_POSTGRES, REPOSITORY
 from tests.runner import catalog_of, run_process
 from toloka_emulator import Emulator, Fault, make_pool, make_pools, read_date
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_toloka.client import TolokaStream
-    from tests.conftest import Database, Filled, Project
+    from tests.databases import Database
+    from tests.loaded_account import LoadedAccount
+    from tests.projects import Project
 
 Json = dict[str, Any]
 
@@ -143,65 +145,6 @@ def test_the_example_of_an_env_file_names_settings_that_there_are(meltano_yml: J
     assert set(re.findall(r"^(?:# )?([A-Z_]+)=", example, flags=re.MULTILINE)) <= known
 
 
-# What README.md says
-
-
-def rows_of_tables(*titles: str) -> dict[str, list[str]]:
-    """Return the rows of the tables in README.md whose titles begin so, by what stands first."""
-    rows: dict[str, list[str]] = {}
-    readme = (REPOSITORY / "README.md").read_text()
-    for table in re.findall(r"(?:^\|.*\n)+", readme, flags=re.MULTILINE):
-        lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
-        if lines[0][: len(titles)] == [*titles]:
-            rows |= {first.strip("`"): others for first, *others in lines[2:]}
-    return rows
-
-
-def test_the_readme_names_each_stream_its_keys_and_how_many_rows_come_at_once() -> None:
-    rows = rows_of_tables("stream", "key", "replication key")
-    assert [*rows] == [stream.name for stream in sorted(STREAMS, key=_as_in_readme)]
-    for stream in STREAMS:
-        keys, replication_key, cost = rows[stream.name]
-        assert re.findall(r"\w+", keys) == [*stream.primary_keys]
-        assert replication_key.strip("`") == (stream.replication_key or "")
-        if stream.selected_by_default and stream.page_cap > 1:
-            assert cost.partition(";")[0] == f"{min(stream.page_size, stream.page_cap):,}"
-
-
-def _as_in_readme(stream: type[TolokaStream]) -> bool:
-    return not stream.selected_by_default
-
-
-def test_the_readme_tells_of_each_stream_what_can_change_unseen() -> None:
-    told = " ".join(rows_of_tables("stream", "what can change unseen"))
-    assert sorted(re.findall(r"\w+", told)) == sorted(["all", *(s.name for s in STREAMS)])
-
-
-def test_the_readme_names_each_setting_and_its_default(about: Json) -> None:
-    sdk = {"stream_maps", "stream_map_config", "faker_config"}
-    settings = {
-        name: told
-        for name, told in about["settings"]["properties"].items()
-        if name not in sdk and not name.startswith("flattening_")
-    }
-    rows = rows_of_tables("setting", "default")
-    assert rows.keys() == settings.keys()
-    for name, (default, _) in rows.items():
-        usual = settings[name].get("default")
-        if name not in {"token", "user_agent"}:
-            shown = usual if isinstance(usual, str) else json.dumps(usual)
-            assert default.strip("`") == ("" if usual is None else shown)
-
-
-def test_the_project_in_the_readme_selects_what_ours_does(extractor: Json) -> None:
-    (text,) = re.findall(r"```yaml\n(.+?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
-    ((theirs,),) = yaml.safe_load(text)["plugins"].values()
-    assert theirs["select"] == extractor["select"]
-    assert {setting["name"] for setting in theirs["settings"]} <= {
-        setting["name"] for setting in extractor["settings"]
-    }
-
-
 # Real runs
 
 
@@ -224,9 +167,7 @@ class Warehouse:
         self._began = datetime.now(timezone.utc).replace(tzinfo=None)
         self._emulator.clear_requests()
         done = self._project.meltano(
-            "run",
-            "tap-toloka",
-            "target-postgres",
+            *LOAD_INTO_POSTGRES,
             TAP_TOLOKA_TOKEN=self._emulator.key,
             TAP_TOLOKA_API_URL=self._emulator.url,
             TAP_TOLOKA_BATCH_SIZE="10",
@@ -287,7 +228,7 @@ def _without_nul(value: object) -> object:
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: str(stream.name))
 def test_what_toloka_holds_of_each_stream_is_in_postgres_row_for_row(
-    stream: type[TolokaStream], filled: Filled
+    stream: type[TolokaStream], loaded: LoadedAccount
 ) -> None:
     (entry,) = [entry for entry in catalog_of()["streams"] if entry["stream"] == stream.name]
     properties = entry["schema"]["properties"]
@@ -295,21 +236,21 @@ def test_what_toloka_holds_of_each_stream_is_in_postgres_row_for_row(
     columns: Json = dict.fromkeys(properties.keys() - {"read_at"})
     expected: list[Json] = [
         columns | {k: _date(v) if v and k in dates else v for k, v in row.items()}
-        for row in printed(stream, filled.emulator)
+        for row in printed(stream, loaded.emulator)
     ]
     if stream.name == "operation_logs":  # Toloka keeps them for a month
         month = timedelta(days=31)
-        expected = [row for row in expected if row["operation_finished"] > filled.began - month]
+        expected = [row for row in expected if row["operation_finished"] > loaded.loaded_at - month]
     if stream.name == "user_metadata":  # of those who were given assignments
-        users = {row.get("user_id") for row in filled.rows("assignments")}
+        users = {row.get("user_id") for row in loaded.rows("assignments")}
         expected = [row for row in expected if row["id"] in users]
-    with filled.database.connect(row_factory=dict_row) as connection:
+    with loaded.database.connect(row_factory=dict_row) as connection:
         query = SQL("SELECT * FROM tap_toloka.{}").format(Identifier(stream.name))
         rows: list[Json] = connection.execute(query).fetchall()
     read = [{k: v for k, v in row.items() if not k.startswith("_sdc_")} for row in rows]
     if stream.name == "requester":
         (read_at,) = [row.pop("read_at") for row in read]
-        assert filled.began < read_at < filled.began + timedelta(minutes=5)
+        assert loaded.loaded_at < read_at < loaded.loaded_at + timedelta(minutes=5)
     assert expected
     assert in_order(stream, read) == in_order(stream, expected)
 
@@ -379,6 +320,7 @@ def test_what_toloka_holds_is_in_postgres_and_later_runs_bring_only_what_is_new(
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="the loader is not for this Python")
 def test_duckdb_takes_the_same_pools(project: Project) -> None:
+    project.install("target-duckdb")
     with Emulator(make_pools(30, seed=5)) as emulator:
         done = project.meltano(
             "run",

@@ -13,10 +13,11 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from singer_sdk.exceptions import FatalAPIError
 
-from tap_toloka.pagination import IdCursor
-from tap_toloka.parallel import PARTS_PER_PAGE, Pace, Shares, StoppedError, Threads
+from tap_toloka.errors import TolokaError
+from tap_toloka.pages import IdCursor, Page
+from tap_toloka.parallel import Pace, StoppedError, Threads
+from tap_toloka.splitting import PARTS_PER_PAGE, Splitter
 from tests.runner import config_for, run_inside
 from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
@@ -94,7 +95,7 @@ def operation_of(number: int) -> dict[str, Any]:
     drawn=clusters,
     batch_size=st.integers(1, 40),
     max_concurrency=st.integers(1, 12),
-    bounds=st.tuples(st.integers(0, 10**6), st.integers(10**6, 10**7)) | st.none(),
+    bounds=st.tuples(st.integers(0, 10**6), st.integers(10**6 + 1, 10**7)) | st.none(),
     faults=faults,
 )
 @settings(max_examples=40, deadline=None)
@@ -224,19 +225,27 @@ def test_no_list_waits_for_the_greatest_id_of_another(threads: int) -> None:
 
 def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, float]:
     """Read ids in turns, all threads at once; return how many requests and turns it took."""
-    shares, requests, turns = Shares(threads), 2, 2
-    cursors, read = [IdCursor(str(ids[0] - 1))], []
+    splitter, requests, turns = Splitter(int, threads), 2, 2
+    read: list[int] = []
 
     def take(cursor: IdCursor) -> tuple[IdCursor, list[int], bool]:
         after, end = int(cursor.current_value or 0), int(cursor.end or ids[-1])
         rows = [id_ for id_ in ids if after < id_ <= end]
-        cursor._value = str(rows[size - 1]) if len(rows) > size else None
+        pages.append(Page([], [*map(str, rows[:size])], len(rows) > size))
+        cursor.read(b"")
         return cursor, rows[:size], len(rows) > size
+
+    def split(cursor: IdCursor, rows: list[int], idle: int) -> list[IdCursor]:
+        first, last = str(rows[0]), str(rows[-1])
+        return cursor.split(splitter.bounds(first, last, cursor.end, idle))
+
+    pages: list[Page] = []
+    cursors = [IdCursor(lambda _body, _fields: pages.pop(), str(ids[0] - 1))]
 
     cursor, rows, _ = take(cursors[0])
     read += rows
-    shares.greatest = str(ids[-1])
-    cursors = shares.rest_of(cursor, str(rows[0]), threads)
+    splitter.last_id = str(ids[-1])
+    cursors = split(cursor, rows, threads)
     while cursors:
         turns += 1
         requests += len(cursors[:threads])
@@ -247,7 +256,7 @@ def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, f
             read += rows
             if more:
                 idle = threads - going_on - len(cursors) + 1
-                cursors += shares.rest_of(cursor, str(rows[0]), max(idle, 1))
+                cursors += split(cursor, rows, max(idle, 1))
                 going_on -= 1
     assert sorted(read) == ids
     return requests, turns
@@ -358,7 +367,7 @@ def wait_until(condition: Callable[[], Any]) -> None:
 def test_an_error_in_a_thread_ends_the_run_and_all_threads() -> None:
     with Emulator(pools=make_pools(2000, seed=25), latency=0.05) as emulator:
         emulator.faults.add(Fault(status=400, after=6, times=None))
-        with pytest.raises(FatalAPIError, match="Toloka answered 400"):
+        with pytest.raises(TolokaError, match="Toloka answered 400"):
             run_inside(config_for(emulator, batch_size=20))
         wait_until(lambda: not threads_of_ours())
         asked = len(emulator.requests)
@@ -397,16 +406,15 @@ def test_the_pace_is_kept_as_toloka_sees_it(rate: int) -> None:
 
 def test_whoever_waits_for_its_turn_is_told_to_stop() -> None:
     pace = Pace(1)
-    with pace:
-        pace.wait()
-        pace.pause(3600)
-        threads: Threads[None] = Threads(1)
-        with threads:
-            threads.start(pace.wait)
-            time.sleep(0.05)
-            pace.__exit__()
-            with pytest.raises(StoppedError):
-                threads.result()
+    pace.wait(threading.Event())
+    pace.pause(3600)
+    threads: Threads[None] = Threads(1)
+    with threads:
+        threads.start(lambda: pace.wait(threads.stopped))
+        time.sleep(0.05)
+        assert threads.busy
+    with pytest.raises(StoppedError):
+        threads.result()
 
 
 def test_the_first_error_is_the_one_that_is_told() -> None:

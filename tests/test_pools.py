@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from singer_sdk.exceptions import FatalAPIError
 
+from tap_toloka.errors import TolokaError
 from tap_toloka.tap import TapToloka
 from tests.runner import catalog_of, config_for, expected, run_inside, run_process
 from toloka_emulator import Emulator, make_pool, make_pools
@@ -212,7 +212,7 @@ def test_a_field_that_toloka_adds_is_left_out_and_named_once() -> None:
 def test_a_value_that_does_not_fit_ends_the_run_and_can_be_deselected() -> None:
     with Emulator(pools=[make_pool("1", ago(days=1), priority="high")]) as emulator:
         config = config_for(emulator, max_retries=0)
-        with pytest.raises(FatalAPIError, match=r"\$\.items\[0\]\.priority"):
+        with pytest.raises(TolokaError, match=r"\$\.items\[0\]\.priority"):
             run_inside(config)
         run = run_inside(config, catalog=catalog_of("priority"))
     assert run.ids == ["1"]

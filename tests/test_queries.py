@@ -14,7 +14,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from tap_toloka.streams import STREAMS
-from tests.conftest import REPOSITORY
+from tests.projects import REPOSITORY
 from tests.runner import catalog_of, in_one_form
 from toloka_emulator import POOL_IDS, make_account
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from tests.conftest import Filled
+    from tests.loaded_account import LoadedAccount
 
 QUERIES = REPOSITORY / "docs/queries"
 FILES = sorted(path.name for path in QUERIES.glob("*.sql"))
@@ -33,9 +33,9 @@ Answer = list[tuple[Any, ...]]
 
 
 @pytest.fixture
-def warehouse(filled: Filled) -> Iterator[psycopg.Connection]:
+def warehouse(loaded: LoadedAccount) -> Iterator[psycopg.Connection]:
     """Connect to the tables, from a place that is far from UTC; what a test changes is undone."""
-    with filled.database.connect() as connection:
+    with loaded.database.connect() as connection:
         connection.execute("SET search_path TO tap_toloka; SET TIME ZONE 'Asia/Tokyo'")
         yield connection
         connection.rollback()
@@ -64,9 +64,9 @@ def rounded(number: Decimal, digits: int) -> Decimal:
     return number.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
-def name_of(filled: Filled, pool_id: str) -> str | None:
+def name_of(loaded: LoadedAccount, pool_id: str) -> str | None:
     """Return the name of a pool; NUL is what PostgreSQL cannot hold."""
-    (pool,) = [pool for pool in filled.rows("pools") if pool["id"] == pool_id]
+    (pool,) = [pool for pool in loaded.rows("pools") if pool["id"] == pool_id]
     name: str | None = pool.get("private_name")
     return name
 
@@ -78,20 +78,20 @@ def by(field: str, rows: list[Json]) -> dict[Any, list[Json]]:
     return groups
 
 
-def with_status(filled: Filled, status: str) -> list[Json]:
-    return [row for row in filled.rows("assignments") if row["status"] == status]
+def with_status(loaded: LoadedAccount, status: str) -> list[Json]:
+    return [row for row in loaded.rows("assignments") if row["status"] == status]
 
 
 def test_the_cost_per_accepted_label_is_the_rewards_shared_out_among_the_tasks(
-    filled: Filled, warehouse: psycopg.Connection
+    loaded: LoadedAccount, warehouse: psycopg.Connection
 ) -> None:
     expected = []
-    for pool_id, accepted in by("pool_id", with_status(filled, "ACCEPTED")).items():
+    for pool_id, accepted in by("pool_id", with_status(loaded, "ACCEPTED")).items():
         labels = sum(len(row.get("tasks") or []) for row in accepted)
         cost = sum((Decimal(row.get("reward") or 0) for row in accepted), Decimal(0))
         if labels:
             each = rounded(cost / labels, 5)
-            name = name_of(filled, pool_id)
+            name = name_of(loaded, pool_id)
             expected.append((pool_id, name, len(accepted), labels, cost, each))
     expected.sort(key=lambda row: (-row[5], -row[4], row[0]))
     assert len(expected) > 60
@@ -99,7 +99,7 @@ def test_the_cost_per_accepted_label_is_the_rewards_shared_out_among_the_tasks(
 
 
 def test_the_time_to_submit_is_that_of_all_who_submitted(
-    filled: Filled, warehouse: psycopg.Connection
+    loaded: LoadedAccount, warehouse: psycopg.Connection
 ) -> None:
     def percentile(seconds: list[Decimal], part: Decimal) -> Decimal:
         place = part * (len(seconds) - 1)
@@ -107,7 +107,7 @@ def test_the_time_to_submit_is_that_of_all_who_submitted(
         return rounded(below + (above - below) * (place % 1), 1)
 
     expected = []
-    submitted = [row for row in filled.rows("assignments") if row.get("submitted")]
+    submitted = [row for row in loaded.rows("assignments") if row.get("submitted")]
     for pool_id, rows in by("pool_id", submitted).items():
         took = sorted(
             Decimal(
@@ -117,7 +117,7 @@ def test_the_time_to_submit_is_that_of_all_who_submitted(
             for row in rows
         )
         median, slow = (percentile(took, Decimal(part)) for part in ("0.5", "0.9"))
-        expected.append((pool_id, name_of(filled, pool_id), len(rows), median, slow))
+        expected.append((pool_id, name_of(loaded, pool_id), len(rows), median, slow))
     expected.sort(key=lambda row: (-row[3], row[0]))
     assert len(expected) > 60
     assert answer(warehouse, "time_to_submit.sql") == expected
@@ -125,11 +125,11 @@ def test_the_time_to_submit_is_that_of_all_who_submitted(
 
 @pytest.mark.parametrize("least", [20, 30])
 def test_the_rejection_rate_is_of_what_was_reviewed_if_that_was_enough(
-    filled: Filled, warehouse: psycopg.Connection, least: int
+    loaded: LoadedAccount, warehouse: psycopg.Connection, least: int
 ) -> None:
     counts = {"ACCEPTED": 0, "REJECTED": 0}
     expected = []
-    for user_id, rows in by("user_id", filled.rows("assignments")).items():
+    for user_id, rows in by("user_id", loaded.rows("assignments")).items():
         for status in counts:
             counts[status] = sum(row["status"] == status for row in rows)
         accepted, rejected = counts.values()
@@ -146,13 +146,13 @@ def test_the_rejection_rate_is_of_what_was_reviewed_if_that_was_enough(
 
 
 def test_the_spend_of_a_day_is_what_was_accepted_and_the_bonuses_that_were_given(
-    filled: Filled, warehouse: psycopg.Connection
+    loaded: LoadedAccount, warehouse: psycopg.Connection
 ) -> None:
     rewards: defaultdict[date, Decimal] = defaultdict(Decimal)
-    for row in with_status(filled, "ACCEPTED"):
+    for row in with_status(loaded, "ACCEPTED"):
         rewards[moment(row["accepted"]).date()] += Decimal(row.get("reward") or 0)
     bonuses: defaultdict[date, Decimal] = defaultdict(Decimal)
-    for row in filled.rows("user_bonuses"):
+    for row in loaded.rows("user_bonuses"):
         bonuses[moment(row["created"]).date()] += Decimal(row.get("amount") or 0)
     days = sorted({*rewards, *bonuses}, reverse=True)
     assert rewards.keys() - bonuses.keys()
@@ -163,11 +163,11 @@ def test_the_spend_of_a_day_is_what_was_accepted_and_the_bonuses_that_were_given
 
 
 def test_a_pool_is_stuck_if_it_is_open_and_quiet_for_a_day(
-    filled: Filled, warehouse: psycopg.Connection
+    loaded: LoadedAccount, warehouse: psycopg.Connection
 ) -> None:
-    assignments = by("pool_id", filled.rows("assignments"))
+    assignments = by("pool_id", loaded.rows("assignments"))
     expected = []
-    for pool in filled.rows("pools"):
+    for pool in loaded.rows("pools"):
         rows = assignments[pool["id"]]
         submitted = [moment(row["submitted"]) for row in rows if row.get("submitted")]
         opened = [moment(pool[name]) for name in ("created", "last_started") if pool.get(name)]
@@ -175,7 +175,7 @@ def test_a_pool_is_stuck_if_it_is_open_and_quiet_for_a_day(
         if (
             pool["status"] == "OPEN"
             and pool.get("type") != "TRAINING"
-            and quiet_since < filled.began - timedelta(days=1)
+            and quiet_since < loaded.loaded_at - timedelta(days=1)
         ):
             active = sum(row["status"] == "ACTIVE" for row in rows)
             last = max(submitted, default=None)
@@ -190,20 +190,20 @@ def test_a_pool_is_stuck_if_it_is_open_and_quiet_for_a_day(
 
 @pytest.mark.parametrize("name", ["cost_per_label.sql", "time_to_submit.sql"])
 def test_pools_that_were_not_read_are_there_without_a_name(
-    filled: Filled, warehouse: psycopg.Connection, name: str
+    loaded: LoadedAccount, warehouse: psycopg.Connection, name: str
 ) -> None:
     before = answer(warehouse, name)
     pool_id = before[0][0]
-    assert before[0][1] == name_of(filled, pool_id)
+    assert before[0][1] == name_of(loaded, pool_id)
     warehouse.execute("DELETE FROM pools WHERE id = %s", [pool_id])
     assert answer(warehouse, name) == [(pool_id, None, *before[0][2:]), *before[1:]]
 
 
 def test_a_file_reads_the_tables_that_it_names_and_no_others(
-    filled: Filled,
+    loaded: LoadedAccount,
 ) -> None:
     assert len(FILES) == 5
-    with filled.database.connect() as connection:
+    with loaded.database.connect() as connection:
         for name in FILES:
             reads = re.search(r"^-- Reads: (.+)[.]$", text_of(name), flags=re.MULTILINE)
             assert reads
@@ -284,13 +284,13 @@ def test_what_a_row_refers_to_is_there(
 
 
 def test_the_query_beside_the_picture_gives_each_label(
-    filled: Filled, warehouse: psycopg.Connection
+    loaded: LoadedAccount, warehouse: psycopg.Connection
 ) -> None:
     # All but a pool that also has answers which do not go with its tasks.
-    pools = {pool["id"] for pool in filled.rows("pools")} - {*POOL_IDS}
+    pools = {pool["id"] for pool in loaded.rows("pools")} - {*POOL_IDS}
     labels = [
         (row["pool_id"], row["user_id"], task["id"], solution["output_values"])
-        for row in with_status(filled, "ACCEPTED")
+        for row in with_status(loaded, "ACCEPTED")
         if row["pool_id"] in pools and row.get("solutions")
         for task, solution in zip(row["tasks"], row["solutions"], strict=True)
     ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_sdk import Stream
-from singer_sdk.testing import SuiteConfig, get_tap_test_class
+from singer_sdk import Stream, Tap
+from singer_sdk.pagination import BaseAPIPaginator
+from singer_sdk.testing import SuiteConfig, TapTestRunner, get_tap_test_class
 
 from tap_toloka.client import TolokaStream
 from tap_toloka.streams import STREAMS
@@ -21,37 +22,56 @@ from toloka_emulator import POOL_IDS, Emulator, make_pool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The SDK wants a config when the tests are collected, so the emulator runs from then on.
-_emulator = Emulator(rows=whole_account(60, seed=12))
-_emulator.pools.add([make_pool("2000001", "2024-01-01T00:00:00", tier="default")])
-# Fields that no reference has, and that toloka-kit reads: `tier`, traits, places.
-_traits = {"traits_all_of": ["a"], "traits_any_of": ["b"], "traits_none_of_any": ["c"]}
-_row = {"pool_id": POOL_IDS[0], "created": "2024-01-01T00:00:00", **_traits}
-_emulator.tables["tasks"].add([{"id": "00000f41c4--0", **_row}])
-_emulator.tables["task_suites"].add(
-    [{"id": "00000f41c4--0", "latitude": 55.75, "longitude": 37.62, **_row}]
-)
-_emulator.__enter__()
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """Serve rows of all streams that have all fields."""
+    emulator = Emulator(rows=whole_account(60, seed=12))
+    emulator.pools.add([make_pool("2000001", "2024-01-01T00:00:00", tier="default")])
+    # Fields that no reference has, and that toloka-kit reads: `tier`, traits, places.
+    traits = {"traits_all_of": ["a"], "traits_any_of": ["b"], "traits_none_of_any": ["c"]}
+    row = {"pool_id": POOL_IDS[0], "created": "2024-01-01T00:00:00", **traits}
+    place = {"latitude": 55.75, "longitude": 37.62}
+    emulator.tables["tasks"].add([{"id": "00000f41c4--0", **row}])
+    emulator.tables["task_suites"].add([{"id": "00000f41c4--0", **place, **row}])
+    with emulator:
+        yield emulator
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _stop_emulator() -> Iterator[None]:
-    yield
-    _emulator.__exit__()
+SUITE = SuiteConfig(max_records_limit=None)
 
-
-TestStandard = get_tap_test_class(
+# When tests are collected the SDK asks this class for its streams, and sends nothing.
+_StandardTests: Any = get_tap_test_class(
     TapToloka,
-    config=config_for(_emulator),
+    config={"token": "none"},
     catalog=catalog_of_all(),
-    suite_config=SuiteConfig(max_records_limit=None),
+    suite_config=SUITE,
+    parse_env_config=False,
 )
+
+
+class TestStandard(_StandardTests):  # type: ignore[misc]
+    """The SDK's own tests, for each stream and each field."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runner(cls, emulator: Emulator) -> TapTestRunner:
+        """Read all streams from the emulator, once."""
+        runner = TapTestRunner(
+            TapToloka,
+            config=config_for(emulator),
+            catalog=catalog_of_all(),
+            suite_config=SUITE,
+            parse_env_config=False,
+        )
+        runner.sync_all()
+        return runner
 
 
 @pytest.fixture(scope="module")
-def run() -> Run:
+def run(emulator: Emulator) -> Run:
     """Read all streams."""
-    return run_inside(config_for(_emulator), catalog=catalog_of_all())
+    return run_inside(config_for(emulator), catalog=catalog_of_all())
 
 
 def test_no_primary_key_comes_twice(run: Run) -> None:
@@ -73,11 +93,13 @@ def test_the_last_state_has_no_progress_markers_at_any_depth(run: Run) -> None:
         assert bookmarks[name].keys() == {"replication_key", "replication_key_value"}
 
 
-def test_streams_share_their_connections(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    tap = TapToloka(config=config_for(_emulator, max_concurrency=4), catalog=catalog_of_all())
+def test_streams_share_their_connections(
+    emulator: Emulator, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    tap = TapToloka(config=config_for(emulator, max_concurrency=4), catalog=catalog_of_all())
     tap.sync_all()
     assert capsysbinary.readouterr().out
-    pools = tap.connections.poolmanager.pools
+    pools = tap.api._connections.poolmanager.pools
     (pool,) = [pools[key] for key in pools.keys()]  # noqa: SIM118  # it is no mapping
     assert 1 <= pool.num_connections <= 4 < len(STREAMS) < pool.num_requests
 
@@ -120,6 +142,42 @@ def test_only_the_named_private_methods_of_the_sdk_are_used() -> None:
     assert {name for name in replaced if name[1] != "_" and "abc" not in name} == {"_sync_records"}
 
 
+def test_the_sdk_knows_the_paginator_as_one_of_its_own() -> None:
+    tap = TapToloka(config={"token": "x", "filters": {"pools": {"id_gt": 17}}})
+    paginator = tap.streams["pools"].get_new_paginator()  # type: ignore[attr-defined]
+    assert isinstance(paginator, BaseAPIPaginator)
+    assert paginator.current_value == "17"
+
+
+def overridden(ours: type, of_the_sdk: type) -> set[str]:
+    """Return the methods of the SDK that a class of ours replaces."""
+    methods = {
+        name
+        for name, value in vars(ours).items()
+        if inspect.isroutine(value) and not name.startswith("__")
+    }
+    return methods & set(dir(of_the_sdk))
+
+
+def test_nothing_else_of_the_sdk_is_overridden() -> None:
+    """Name all overrides; each says in a comment what it is for, and the SDK calls each."""
+    assert overridden(TolokaStream, Stream) == {
+        "apply_catalog",
+        "get_records",  # abstract
+        "get_replication_key_signpost",
+        "schema",  # a descriptor of the SDK
+        "_sync_records",
+    }
+    assert overridden(TapToloka, Tap) == {
+        "cb_config",
+        "cb_test",
+        "discover_streams",
+        "get_singer_command",
+        "load_state",
+        "print_about",
+    }
+
+
 def test_a_stream_is_a_handful_of_facts() -> None:
     """Name all that is more; each says why in a comment or a docstring of its own."""
     code = {
@@ -129,8 +187,8 @@ def test_a_stream_is_a_handful_of_facts() -> None:
         if inspect.isfunction(value)
     }
     assert code == {
-        ("Requester", "contexts"),
-        ("UserMetadata", "contexts"),
-        ("Assignments", "add_fields"),
-        ("OperationLogs", "add_fields"),
+        ("Requester", "listings"),
+        ("UserMetadata", "listings"),
+        ("Assignments", "compute_fields"),
+        ("OperationLogs", "compute_fields"),
     }

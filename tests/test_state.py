@@ -13,10 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.runner import Run, config_for, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool
 
-
-def later_than_now() -> str:
-    """Return a date of tomorrow."""
-    return (datetime.now(timezone.utc) + timedelta(days=1)).isoformat()
+TOMORROW = (datetime.now(timezone.utc) + timedelta(days=1)).isoformat()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +33,11 @@ def later_than_now() -> str:
         ({"bookmarks": {"pools": {"replication_key_value": "soon"}}}, "'soon'"),
         ({"bookmarks": {"pools": {"replication_key_value": 1704067200}}}, "1704067200"),
         ({"bookmarks": {"pools": {"replication_key_value": ""}}}, "''"),
-        ({"bookmarks": {"pools": {"replication_key_value": later_than_now()}}}, "later than now"),
+        pytest.param(
+            {"bookmarks": {"pools": {"replication_key_value": TOMORROW}}},
+            "later than now",
+            id="tomorrow",
+        ),
         ({"bookmarks": {"pools": {"replication_key_value": "9999-01-01"}}}, "later than now"),
     ],
     ids=str,
@@ -108,7 +109,7 @@ def test_a_run_that_fails_leaves_the_state_as_it_was() -> None:
     with Emulator(
         pools=[make_pool(str(n), "2024-01-01T00:00:00") for n in range(1, 6)]
     ) as emulator:
-        config = config_for(emulator, batch_size=2, max_retries=0)
+        config = config_for(emulator, batch_size=2, max_retries=0, max_concurrency=1)
         first = run_inside(config)
         emulator.pools.add([make_pool(str(n), "2024-02-01T00:00:00") for n in range(6, 11)])
         emulator.faults.add(Fault(status=500, after=1))

@@ -10,7 +10,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from singer_sdk.exceptions import ConfigurationError
 
-from tap_toloka.filters import BOUNDS, Filters
 from tap_toloka.streams import STREAMS
 from tests.expected_rows import (
     changes,
@@ -20,8 +19,9 @@ from tests.expected_rows import (
     in_order,
     printed,
 )
+from tests.filter_settings import as_parameter, every_filter, owners_in
 from tests.runner import catalog_of, config_for, discovered, in_one_form, run_inside
-from toloka_emulator import APP_PROJECT_IDS, POOL_IDS, Emulator, make_rows
+from toloka_emulator import POOL_IDS, Emulator, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ NOT_EMULATED = {
 
 def id_of(stream: type[TolokaStream]) -> str:
     """Return the field that rows of the emulator are kept by."""
-    return stream.id_field if stream.page_cap > 1 else "id"
+    return stream.id_field or "id"
 
 
 def replication_value(stream: type[TolokaStream]) -> Callable[[dict[str, Any]], str]:
@@ -103,35 +103,6 @@ def asked_for(stream: type[TolokaStream], emulator: Emulator) -> list[Request]:
     return [request for request in emulator.requests if re.fullmatch(pattern, request.path)]
 
 
-def all_filters(filters: Filters) -> dict[str, Any]:
-    """Make a setting with each filter that there is."""
-    id_ = "17" if filters.id_order is int else "0af-17"
-    own: dict[str, Any] = {"pool_id": [POOL_IDS[0]], "app_project_id": [APP_PROJECT_IDS[0]]}
-    return {
-        **{name: value for name, value in own.items() if name in filters.lists},
-        **{name: ["b1", "a1"] for name in filters.many},
-        **dict.fromkeys(filters.numbers, 3),
-        **{f"{name}_{bound}": 3 for name in filters.numbers for bound in BOUNDS},
-        **{f"{name}_{bound}": "a1b0 №" for name in filters.names for bound in BOUNDS},
-        **{name: values[0] for name, values in filters.choices.items()},
-        **{name: [*values[1:], values[1]] for name, values in filters.several.items()},
-        **dict.fromkeys(filters.flags, True),
-        **dict.fromkeys(filters.texts, "a1b0 №"),
-        **dict.fromkeys(filters.references, 81776),
-        **{f"{name}_{bound}": id_ for name in filters.ids for bound in BOUNDS},
-        **{f"{name}_{bound}": "2024-05-06" for name in filters.dates for bound in BOUNDS},
-    }
-
-
-def as_parameter(value: Any) -> str:
-    """Write the value of a filter as it is to go out."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ",".join(sorted({*value}))
-    return "2024-05-06T00:00:00.000" if value == "2024-05-06" else str(value)
-
-
 @every_stream
 def test_every_row_arrives_once_with_all_it_has(stream: type[TolokaStream]) -> None:
     with emulator_of(stream, 400, seed=3) as emulator:
@@ -140,7 +111,7 @@ def test_every_row_arrives_once_with_all_it_has(stream: type[TolokaStream]) -> N
     assert len(rows) == (1 if stream.name == "requester" else 400)
     records = [without(record, "read_at") for record in run.records]
     assert in_order(stream, records) == rows
-    if stream.filters.id_order is int and stream.page_cap > 1:
+    if stream.id_order() is int and stream.page_cap > 1:
         assert {len(row["id"]) for row in rows} == {6, 7}, "ids should cross a digit boundary"
 
 
@@ -310,7 +281,7 @@ def test_a_catalog_without_a_key_is_refused(stream: type[TolokaStream]) -> None:
 
 @in_pages
 def test_every_filter_reaches_toloka(stream: type[TolokaStream]) -> None:
-    setting = all_filters(stream.filters)
+    setting = every_filter(stream.filters)
     with emulator_of(stream, 3, seed=1) as emulator:
         run_inside(config_for(emulator, filters={stream.name: setting}), stream=stream.name)
         request, *_ = asked_for(stream, emulator)
@@ -322,7 +293,7 @@ def test_every_filter_reaches_toloka(stream: type[TolokaStream]) -> None:
         **{
             name: as_parameter(value)
             for name, value in setting.items()
-            if name not in stream.filters.lists
+            if name not in owners_in(stream.filters)
         },
     }
 
@@ -331,13 +302,14 @@ def test_every_filter_reaches_toloka(stream: type[TolokaStream]) -> None:
 def test_a_filter_by_what_can_change_is_warned_of(
     stream: type[TolokaStream], caplog: pytest.LogCaptureFixture
 ) -> None:
-    setting = all_filters(stream.filters)
+    setting = every_filter(stream.filters)
     with Emulator() as emulator:
         run_inside(config_for(emulator, filters={stream.name: setting}), stream=stream.name)
     warned_of = re.findall(r"can change \((.*)\)", caplog.text)
-    for field in stream.filters.changing:
+    changing = [field for field, kind in stream.filters.kinds.items() if kind.changing]
+    for field in changing:
         assert re.search(rf"\b{field}(,|_|$)", warned_of[0])
-    assert bool(warned_of) == bool(stream.filters.changing)
+    assert bool(warned_of) == bool(changing)
 
 
 @every_stream

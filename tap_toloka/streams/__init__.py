@@ -1,4 +1,4 @@
-"""What Toloka has, a class per list."""
+"""What Toloka has, one class per list."""
 
 from __future__ import annotations
 

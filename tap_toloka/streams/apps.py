@@ -1,22 +1,28 @@
-"""What the apps API has: ready-made solutions, and what they are used for."""
+"""What the apps API has: ready-made solutions, and the projects that use them."""
 
 from __future__ import annotations
 
-import sys
 import typing as t
 
-from tap_toloka.client import TolokaStream
-from tap_toloka.filters import Filters
+from typing_extensions import override
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from tap_toloka.client import TolokaStream
+from tap_toloka.fetch import Listing
+from tap_toloka.filters import (
+    Choice,
+    DateRange,
+    Filters,
+    IdRange,
+    Owners,
+    Text,
+    TextRange,
+    Texts,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from singer_sdk.helpers.types import Context
+    from tap_toloka.lists import ListReader
 
 
 class Apps(TolokaStream):
@@ -27,7 +33,7 @@ class Apps(TolokaStream):
     page_cap = 1_000
     replication_key = None
     rows_in = "content"
-    filters = Filters(texts=("lang",), id_order=str, dates=())
+    filters = Filters(lang=Text(), id=IdRange(str))
 
 
 class AppProjects(TolokaStream):
@@ -38,20 +44,19 @@ class AppProjects(TolokaStream):
     page_cap = 5_000
     rows_in = "content"
     filters = Filters(
-        choices={
-            "status": ("ARCHIVED", "CREATING", "ERROR", "READY"),
-            "scope": ("COMPANY", "MY", "REQUESTER_LIST"),
-        },
-        texts=("app_id", "parent_app_project_id"),
-        many=("requester_ids",),
-        names=("name",),
-        id_order=str,
-        changing=("status", "name"),
+        status=Choice("ARCHIVED", "CREATING", "ERROR", "READY", changing=True),
+        scope=Choice("COMPANY", "MY", "REQUESTER_LIST"),
+        app_id=Text(),
+        parent_app_project_id=Text(),
+        requester_ids=Texts(),
+        name=TextRange(changing=True),
+        id=IdRange(str),
+        created=DateRange(),
     )
 
 
 class AppByApp(TolokaStream):
-    """Rows that Toloka lists by project of an app, any of which can have new ones."""
+    """Rows that Toloka lists by app project, any of which can have new ones."""
 
     page_cap = 1_000
     rows_in = "content"
@@ -60,12 +65,14 @@ class AppByApp(TolokaStream):
     selected_by_default = False
 
     @override
-    def contexts(self) -> Iterator[Context]:
-        chosen = self.filters_in_use.get("app_project_id", "")
-        ids = [project["id"] for project in self.rows_of(AppProjects, ("id",))]
+    def listings(self, lists: ListReader) -> Iterator[Listing]:
+        wanted = self.owners("app_project_id")
+        ids = [project["id"] for project in lists.rows(AppProjects, ("id",))]
+        if lists.limit is None:
+            self.warn_of_missing("app_project_id", wanted.difference(ids))
         for id_ in ids:
-            if not chosen or id_ in chosen.split(","):
-                yield from self.changed_since({"app_project_id": id_})
+            if not wanted or id_ in wanted:
+                yield from self.changed_since(Listing(path={"app_project_id": id_}, owner=id_))
 
 
 class AppBatches(AppByApp):
@@ -74,25 +81,24 @@ class AppBatches(AppByApp):
     name = "app_batches"
     path = "/app/v0/app-projects/{app_project_id}/batches"
     filters = Filters(
-        choices={
-            "status": (
-                "ARCHIVE",
-                "CANCELLED",
-                "COMPLETED",
-                "ERROR",
-                "LOADING",
-                "NEW",
-                "NO_MONEY",
-                "PROCESSING",
-                "QUEUED",
-                "STOPPED",
-                "STOPPING",
-            )
-        },
-        names=("name",),
-        lists={"app_project_id": str},
-        id_order=str,
-        changing=("status", "name"),
+        status=Choice(
+            "ARCHIVE",
+            "CANCELLED",
+            "COMPLETED",
+            "ERROR",
+            "LOADING",
+            "NEW",
+            "NO_MONEY",
+            "PROCESSING",
+            "QUEUED",
+            "STOPPED",
+            "STOPPING",
+            changing=True,
+        ),
+        name=TextRange(changing=True),
+        app_project_id=Owners(str),
+        id=IdRange(str),
+        created=DateRange(),
     )
 
 
@@ -103,21 +109,20 @@ class AppItems(AppByApp):
     path = "/app/v0/app-projects/{app_project_id}/items"
     change_dates = ("created", "finished")
     filters = Filters(
-        choices={
-            "status": (
-                "ARCHIVE",
-                "CANCELLED",
-                "COMPLETED",
-                "ERROR",
-                "NEW",
-                "NO_MONEY",
-                "PROCESSING",
-                "STOPPED",
-            )
-        },
-        texts=("batch_id",),
-        lists={"app_project_id": str},
-        id_order=str,
-        dates=change_dates,
-        changing=("status",),
+        status=Choice(
+            "ARCHIVE",
+            "CANCELLED",
+            "COMPLETED",
+            "ERROR",
+            "NEW",
+            "NO_MONEY",
+            "PROCESSING",
+            "STOPPED",
+            changing=True,
+        ),
+        batch_id=Text(),
+        app_project_id=Owners(str),
+        id=IdRange(str),
+        created=DateRange(),
+        finished=DateRange(),
     )

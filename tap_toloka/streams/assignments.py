@@ -1,30 +1,21 @@
-"""Assignments: who was given which tasks, what they answered, and what became of it."""
+"""Assignments: which tasks a Toloker was given, the answers, and what became of them."""
 
 from __future__ import annotations
 
-import sys
 import typing as t
+from operator import attrgetter
 
-import msgspec
+from typing_extensions import override
 
-from tap_toloka.filters import Filters
+from tap_toloka.filters import Choices, DateRange, Filters, IdRange, Owners, Text
 from tap_toloka.streams.pool_by_pool import PoolByPool
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
-
 if t.TYPE_CHECKING:
-    from singer_sdk.helpers.types import Context
-
-    from tap_toloka.rows import Row
-
-_NULL = b"null"
+    from tap_toloka.fitting import Row
 
 
 class Assignments(PoolByPool):
-    """Assignments in all their statuses; each step stamps a date, and nothing else tells of it."""
+    """Assignments in all statuses; each step of one has a date, and nothing else tells of it."""
 
     name = "assignments"
     path = "/v1/assignments"
@@ -34,30 +25,32 @@ class Assignments(PoolByPool):
     added_fields = frozenset({"updated"})
     added_from = change_dates
     filters = Filters(
-        several={
-            "status": ("ACCEPTED", "ACTIVE", "EXPIRED", "REJECTED", "SKIPPED", "SUBMITTED"),
-        },
-        texts=("user_id", "task_suite_id", "task_id"),
-        lists={"pool_id": int, "project_id": int},
-        id_order=str,
-        dates=change_dates,
+        status=Choices("ACCEPTED", "ACTIVE", "EXPIRED", "REJECTED", "SKIPPED", "SUBMITTED"),
+        user_id=Text(),
+        task_suite_id=Text(),
+        task_id=Text(),
+        pool_id=Owners(int),
+        project_id=Owners(int),
+        id=IdRange(str),
+        created=DateRange(),
+        submitted=DateRange(),
+        accepted=DateRange(),
+        rejected=DateRange(),
+        skipped=DateRange(),
+        expired=DateRange(),
     )
 
     @override
-    def add_fields(self, rows: list[Row], context: Context) -> None:
+    def compute_fields(self, rows: list[Row]) -> None:
         """Add `updated`, the latest date of each row: Toloka has no date of the last change.
 
         Raises:
             ValueError: If a row has none of the dates.
         """
+        dates_of = attrgetter(*self.added_from)
         for row in rows:
-            latest = b""
-            for name in self.added_from:
-                date = bytes(row.get(name, _NULL))
-                # They have one form, in which the order of texts is the order of time.
-                if date > latest and date != _NULL:
-                    latest = date
-            if not latest:
+            # They have one form, in which the order of text is the order of time.
+            row.updated = max(filter(None, dates_of(row)), default="")
+            if not row.updated:
                 msg = "an assignment has none of its dates"
                 raise ValueError(msg)
-            row["updated"] = msgspec.Raw(latest)

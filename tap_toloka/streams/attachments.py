@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_toloka.filters import Filters
+from tap_toloka.filters import Choice, DateRange, Filters, IdRange, Owners, Text
 from tap_toloka.streams.pool_by_pool import PoolByPool
 
 
@@ -13,8 +13,12 @@ class Attachments(PoolByPool):
     path = "/v1/attachments"
     page_cap = 100
     filters = Filters(
-        choices={"type": ("ASSIGNMENT_ATTACHMENT",)},
-        texts=("name", "user_id", "assignment_id"),
-        lists={"pool_id": int, "project_id": int},
-        id_order=str,
+        type=Choice("ASSIGNMENT_ATTACHMENT"),
+        name=Text(),
+        user_id=Text(),
+        assignment_id=Text(),
+        pool_id=Owners(int),
+        project_id=Owners(int),
+        id=IdRange(str),
+        created=DateRange(),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_toloka.client import TolokaStream
-from tap_toloka.filters import Filters
+from tap_toloka.filters import Choices, DateRange, Filters, IdRange
 
 _FOLDERS = ("AUTOMATIC_NOTIFICATION", "IMPORTANT", "INBOX", "OUTBOX", "UNREAD")
 
@@ -15,7 +15,8 @@ class MessageThreads(TolokaStream):
     path = "/v1/message-threads"
     page_cap = 300
     filters = Filters(
-        several={"folder": _FOLDERS, "folder_ne": _FOLDERS},
-        id_order=str,
-        changing=("folder", "folder_ne"),
+        folder=Choices(*_FOLDERS, changing=True),
+        folder_ne=Choices(*_FOLDERS, changing=True),
+        id=IdRange(str),
+        created=DateRange(),
     )

@@ -1,28 +1,21 @@
-"""Operations that Toloka carries out on its own time, and what came of them."""
+"""Operations that Toloka carries out in the background, and what came of them."""
 
 from __future__ import annotations
 
-import sys
 import typing as t
-from datetime import datetime, timezone
 
-import msgspec
+from typing_extensions import override
 
 from tap_toloka import dates
-from tap_toloka.client import TolokaStream, WholeAnswer
-from tap_toloka.filters import Filters
-
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from tap_toloka.client import TolokaStream
+from tap_toloka.fetch import Listing
+from tap_toloka.filters import Choice, DateRange, Filters, IdRange
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from singer_sdk.helpers.types import Context
-
-    from tap_toloka.rows import Row
+    from tap_toloka.fitting import Row
+    from tap_toloka.lists import ListReader
 
 
 class Operations(TolokaStream):
@@ -34,28 +27,26 @@ class Operations(TolokaStream):
     replication_key = "submitted"
     change_dates = ("submitted", "finished")
     filters = Filters(
-        choices={
-            "type": (
-                "ANALYTICS",
-                "POOL.ARCHIVE",
-                "POOL.CLONE",
-                "POOL.CLOSE",
-                "POOL.OPEN",
-                "PROJECT.ARCHIVE",
-                "SOLUTION.AGGREGATE",
-                "TASK_SUITE.BATCH_CREATE",
-                "TASK.BATCH_CREATE",
-                "TRAINING.ARCHIVE",
-                "TRAINING.CLONE",
-                "TRAINING.CLOSE",
-                "TRAINING.OPEN",
-                "USER_BONUS.BATCH_CREATE",
-            ),
-            "status": ("PENDING", "RUNNING", "SUCCESS", "FAIL"),
-        },
-        dates=change_dates,
-        id_order=str,
-        changing=("status",),
+        type=Choice(
+            "ANALYTICS",
+            "POOL.ARCHIVE",
+            "POOL.CLONE",
+            "POOL.CLOSE",
+            "POOL.OPEN",
+            "PROJECT.ARCHIVE",
+            "SOLUTION.AGGREGATE",
+            "TASK_SUITE.BATCH_CREATE",
+            "TASK.BATCH_CREATE",
+            "TRAINING.ARCHIVE",
+            "TRAINING.CLONE",
+            "TRAINING.CLOSE",
+            "TRAINING.OPEN",
+            "USER_BONUS.BATCH_CREATE",
+        ),
+        status=Choice("PENDING", "RUNNING", "SUCCESS", "FAIL", changing=True),
+        id=IdRange(str),
+        submitted=DateRange(),
+        finished=DateRange(),
     )
 
 
@@ -68,26 +59,35 @@ class OperationByOperation(TolokaStream):
     listed_by = "operation_id"
     selected_by_default = False
     types: t.ClassVar[Collection[str]]
-    """Operations of which there are rows."""
+    """Operations that have such rows."""
     kept_days: t.ClassVar[int | None] = None
-    """For how many days Toloka keeps them; None: no such limit is known."""
+    """For how many days Toloka keeps them; `None`: no such limit is known."""
 
     @override
-    def contexts(self) -> Iterator[Context]:
-        filters = self._since()
+    def listings(self, lists: ListReader) -> Iterator[Listing]:
+        filters = self.since("finished")
         if self.kept_days is not None:
-            now = dates.from_datetime(datetime.fromtimestamp(self._run_began, timezone.utc))
-            kept = dates.shifted(now, days=-self.kept_days)
+            kept = dates.shifted(self.run_began, days=-self.kept_days)
             filters["finished_gte"] = max(kept, filters.get("finished_gte", ""))
-        yield from [
-            {"operation_id": operation["id"], "operation_finished": operation["finished"]}
-            for kind in self.types
-            for operation in self.rows_of(Operations, ("id", "finished"), {**filters, "type": kind})
+        operations = [
+            operation
+            for type_ in self.types
+            for operation in lists.rows(
+                Operations, ("id", "finished"), filters={**filters, "type": type_}
+            )
             if operation["finished"]
         ]
+        for operation in operations:
+            id_, finished = operation["id"], operation["finished"]
+            listing = Listing(
+                path={"operation_id": id_},
+                fields={"operation_id": id_, "operation_finished": finished},
+                owner=id_,
+            )
+            yield self.filtered(listing, {})
 
 
-class OperationLogs(OperationByOperation, WholeAnswer):
+class OperationLogs(OperationByOperation):
     """What became of each thing that an operation was to make."""
 
     name = "operation_logs"
@@ -96,18 +96,19 @@ class OperationLogs(OperationByOperation, WholeAnswer):
     added_fields = frozenset({"operation_id", "operation_finished", "number"})
     types = ("TASK.BATCH_CREATE", "TASK_SUITE.BATCH_CREATE", "USER_BONUS.BATCH_CREATE")
     kept_days = 31  # "only for the last month" (openapi)
-    filters = Filters(ids=(), dates=())
+    id_field = None
+    rows_in = None
+    filters = Filters()
 
     @override
-    def add_fields(self, rows: list[Row], context: Context) -> None:
+    def compute_fields(self, rows: list[Row]) -> None:
         # Nothing else in an entry tells it from another one.
-        super().add_fields(rows, context)
         for number, row in enumerate(rows):
-            row["number"] = msgspec.Raw(b"%d" % number)
+            row.number = number
 
 
 class AggregatedSolutions(OperationByOperation):
-    """What the answers to each task come to together."""
+    """The labels of each task, aggregated over all answers."""
 
     name = "aggregated_solutions"
     path = "/v1/aggregated-solutions/{operation_id}"
@@ -116,4 +117,4 @@ class AggregatedSolutions(OperationByOperation):
     primary_keys = ("operation_id", "task_id")
     id_field = "task_id"
     types = ("SOLUTION.AGGREGATE",)
-    filters = Filters(ids=("task_id",), id_order=str, dates=())
+    filters = Filters(task_id=IdRange(str))

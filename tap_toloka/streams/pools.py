@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from tap_toloka.client import TolokaStream
-from tap_toloka.filters import Filters
+from tap_toloka.filters import Choice, DateRange, Filters, Id, IdRange
 
 
 class Pools(TolokaStream):
-    """Pools of the account, archived ones and those of trainings among them."""
+    """Pools of the account, including archived ones and those of trainings."""
 
     name = "pools"
     path = "/v1/pools"
     page_cap = 300
     filters = Filters(
-        choices={"status": ("OPEN", "CLOSED", "ARCHIVED", "LOCKED")},
-        references=("project_id",),
-        dates=("created", "last_started"),
-        changing=("status", "last_started"),
+        status=Choice("OPEN", "CLOSED", "ARCHIVED", "LOCKED", changing=True),
+        project_id=Id(),
+        id=IdRange(int),
+        created=DateRange(),
+        last_started=DateRange(changing=True),
     )

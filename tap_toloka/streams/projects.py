@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from tap_toloka.client import TolokaStream
-from tap_toloka.filters import Filters
+from tap_toloka.filters import Choice, DateRange, Filters, IdRange, Text
 
 
 class Projects(TolokaStream):
-    """Projects of the account, archived ones among them."""
+    """Projects of the account, including archived ones."""
 
     name = "projects"
     path = "/v1/projects"
     page_cap = 300
     filters = Filters(
-        choices={"status": ("ACTIVE", "ARCHIVED")},
-        texts=("owner",),
-        changing=("status",),
+        status=Choice("ACTIVE", "ARCHIVED", changing=True),
+        owner=Text(),
+        id=IdRange(int),
+        created=DateRange(),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_toloka.filters import Filters
+from tap_toloka.filters import DateRange, Filters, IdRange, Number, Owners, Text
 from tap_toloka.streams.pool_by_pool import PoolByPool
 
 
@@ -12,12 +12,13 @@ class Tasks(PoolByPool):
     name = "tasks"
     path = "/v1/tasks"
     page_cap = 100_000
-    ended = ("ARCHIVED",)  # a closed pool can be given tasks
+    ended = ("ARCHIVED",)  # tasks can be added to a closed pool
     filters = Filters(
-        numbers=("overlap",),
-        lists={"pool_id": int, "project_id": int},
-        id_order=str,
-        changing=("overlap",),
+        overlap=Number(changing=True),
+        pool_id=Owners(int),
+        project_id=Owners(int),
+        id=IdRange(str),
+        created=DateRange(),
     )
 
 
@@ -27,11 +28,12 @@ class TaskSuites(PoolByPool):
     name = "task_suites"
     path = "/v1/task-suites"
     page_cap = 100_000
-    ended = ("ARCHIVED",)  # a closed pool can be given suites
+    ended = ("ARCHIVED",)  # suites can be added to a closed pool
     filters = Filters(
-        texts=("task_id",),
-        numbers=("overlap",),
-        lists={"pool_id": int, "project_id": int},
-        id_order=str,
-        changing=("overlap",),
+        task_id=Text(),
+        overlap=Number(changing=True),
+        pool_id=Owners(int),
+        project_id=Owners(int),
+        id=IdRange(str),
+        created=DateRange(),
     )

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import sys
 import typing as t
 
-from tap_toloka.client import TolokaStream, WholeAnswer
-from tap_toloka.filters import Filters
-from tap_toloka.streams.assignments import Assignments
+from typing_extensions import override
 
-if sys.version_info >= (3, 12):
-    from typing import override
-else:
-    from typing_extensions import override
+from tap_toloka.client import TolokaStream
+from tap_toloka.fetch import Listing
+from tap_toloka.filters import Choice, DateRange, Filters, Flag, Id, IdRange, Owners, Text
+from tap_toloka.streams.assignments import Assignments
+from tap_toloka.streams.pool_by_pool import matching_pools
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from singer_sdk.helpers.types import Context
+    from tap_toloka.lists import ListReader
 
 
 class Skills(TolokaStream):
-    """Skills that the requester can assign, global ones among them."""
+    """Skills that the requester can assign, including global ones."""
 
     name = "skills"
     path = "/v1/skills"
     page_cap = 100
     filters = Filters(
-        texts=("name",),
-        flags=("global",),
-        dates=("created", "modified"),
-        changing=("name", "modified"),
+        **{"global": Flag()},
+        name=Text(changing=True),
+        id=IdRange(int),
+        created=DateRange(),
+        modified=DateRange(changing=True),
     )
 
 
@@ -43,9 +42,11 @@ class UserSkills(TolokaStream):
     replication_key = "modified"
     change_dates = ("modified",)
     filters = Filters(
-        texts=("user_id",),
-        references=("skill_id",),
-        dates=("created", "modified"),
+        user_id=Text(),
+        skill_id=Id(),
+        id=IdRange(int),
+        created=DateRange(),
+        modified=DateRange(),
     )
 
 
@@ -56,9 +57,12 @@ class UserRestrictions(TolokaStream):
     path = "/v1/user-restrictions"
     page_cap = 500
     filters = Filters(
-        choices={"scope": ("ALL_PROJECTS", "POOL", "PROJECT", "SYSTEM")},
-        texts=("user_id",),
-        references=("pool_id", "project_id"),
+        scope=Choice("ALL_PROJECTS", "POOL", "PROJECT", "SYSTEM"),
+        user_id=Text(),
+        pool_id=Id(),
+        project_id=Id(),
+        id=IdRange(int),
+        created=DateRange(),
     )
 
 
@@ -68,10 +72,10 @@ class UserBonuses(TolokaStream):
     name = "user_bonuses"
     path = "/v1/user-bonuses"
     page_cap = 300
-    filters = Filters(texts=("user_id", "assignment_id"))
+    filters = Filters(user_id=Text(), assignment_id=Text(), id=IdRange(int), created=DateRange())
 
 
-class UserMetadata(WholeAnswer):
+class UserMetadata(TolokaStream):
     """What Toloka tells of each Toloker that was given an assignment."""
 
     name = "user_metadata"
@@ -79,11 +83,15 @@ class UserMetadata(WholeAnswer):
     replication_key = None
     listed_by = "user_id"
     selected_by_default = False
-    filters = Filters(lists={"pool_id": int, "project_id": int}, ids=(), dates=())
+    id_field = None
+    rows_in = None
+    filters = Filters(pool_id=Owners(int), project_id=Owners(int))
 
     @override
-    def contexts(self) -> Iterator[Context]:
-        seen = self.rows_of(Assignments, ("user_id",), self.filters_in_use)
+    def listings(self, lists: ListReader) -> Iterator[Listing]:
+        pools = list(matching_pools(self, lists))
+        listings = [Listing(params={"pool_id": pool["id"]}, owner=pool["id"]) for pool in pools]
+        seen = lists.rows(Assignments, ("user_id",), listings=listings)
         for user_id in dict.fromkeys(assignment["user_id"] for assignment in seen):
             if user_id:
-                yield {"user_id": user_id}
+                yield Listing(path={"user_id": user_id}, owner=user_id)

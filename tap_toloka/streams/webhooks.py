@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_toloka.client import TolokaStream
-from tap_toloka.filters import Filters
+from tap_toloka.filters import Choice, DateRange, Filters, Id, IdRange
 
 
 class WebhookSubscriptions(TolokaStream):
@@ -13,19 +13,18 @@ class WebhookSubscriptions(TolokaStream):
     path = "/v1/webhook-subscriptions"
     page_cap = 300
     filters = Filters(
-        choices={
-            "event_type": (
-                "ASSIGNMENT_APPROVED",
-                "ASSIGNMENT_CREATED",
-                "ASSIGNMENT_EXPIRED",
-                "ASSIGNMENT_REJECTED",
-                "ASSIGNMENT_SKIPPED",
-                "ASSIGNMENT_SUBMITTED",
-                "DYNAMIC_OVERLAP_COMPLETED",
-                "POOL_CLOSED",
-                "TEST_EVENT",
-            )
-        },
-        references=("pool_id",),
-        id_order=str,
+        event_type=Choice(
+            "ASSIGNMENT_APPROVED",
+            "ASSIGNMENT_CREATED",
+            "ASSIGNMENT_EXPIRED",
+            "ASSIGNMENT_REJECTED",
+            "ASSIGNMENT_SKIPPED",
+            "ASSIGNMENT_SUBMITTED",
+            "DYNAMIC_OVERLAP_COMPLETED",
+            "POOL_CLOSED",
+            "TEST_EVENT",
+        ),
+        pool_id=Id(),
+        id=IdRange(str),
+        created=DateRange(),
     )

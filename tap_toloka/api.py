@@ -1,0 +1,232 @@
+"""One request to Toloka, done right: address, authorization, pace, retries, errors.
+
+Nothing here knows of the Singer SDK, of streams or of pages.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+import threading
+import typing as t
+from http import HTTPStatus
+
+import backoff
+import requests
+from requests.adapters import HTTPAdapter
+
+from tap_toloka.errors import (
+    QUOTA_SECONDS,
+    ErrorBody,
+    RefusedError,
+    RetryableError,
+    TolokaError,
+    describe,
+    host_of,
+    root_cause,
+    seconds_to_wait,
+)
+from tap_toloka.parallel import Pace
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from backoff.types import Details
+
+_Result = t.TypeVar("_Result")
+
+HOSTS = {"PRODUCTION": "https://toloka.dev", "SANDBOX": "https://sandbox.toloka.dev"}
+"""Address of each environment; accounts and keys of the two are separate (openapi)."""
+
+WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses after which the same request may succeed (openapi, toloka-kit)."""
+
+_FIRST_WAIT, _LONGEST_WAIT = 2, 64
+"""Seconds before the first retry, doubled before each further one, and where that ends."""
+
+_GONE_CODES = {"DOES_NOT_EXIST", "OPERATION_LOGS_ARCHIVED", "RESULTS_EXPIRED"}
+_GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+_REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT}
+
+logger = logging.getLogger("tap-toloka.api")
+
+
+class TolokaApi:
+    """Toloka, as one key sees it. Threads may share it.
+
+    Args:
+        config: The settings of the tap, with their defaults filled in: `token`, `token_type`,
+            `environment`, `api_url`, `account_id`, `user_agent`, `timeout`, `max_retries`,
+            `retry_quotas`, `max_concurrency`, `max_requests_per_second`.
+    """
+
+    def __init__(self, config: Mapping[str, t.Any]) -> None:
+        self.url = (config.get("api_url") or HOSTS[config["environment"]]).rstrip("/") + "/api"
+        self._requested = str(config.get("api_url") or config["environment"])
+        self._headers = {
+            "Authorization": _authorization(config["token"], config["token_type"]),
+            "User-Agent": config["user_agent"],
+        }
+        if account_id := config.get("account_id"):
+            self._headers["X-Act-Under-Account-ID"] = account_id
+        self._timeout = config["timeout"]
+        self._max_retries: int = config["max_retries"]
+        self._quotas = config["retry_quotas"]
+        self._longest_wait = max(QUOTA_SECONDS[quota] for quota in ("MIN", *self._quotas))
+        self._pace = Pace(config["max_requests_per_second"])
+        # All sessions share these connections, so that each is opened once.
+        self._connections = HTTPAdapter(pool_maxsize=config["max_concurrency"])
+        self._thread = threading.local()
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, t.Any],
+        read: Callable[[bytes], _Result],
+        stopped: threading.Event | None = None,
+    ) -> _Result:
+        """Request something and return what `read` makes of the body.
+
+        Args:
+            path: The path below `/api`, as `/v1/pools`.
+            params: The parameters of the query.
+            read: Reads the body; if it raises `ValueError`, the same request is sent again.
+            stopped: Once it is set, no further request goes out.
+
+        Raises:
+            RefusedError: If Toloka refuses what was requested.
+            TolokaError: If another request would not help, or none of `max_retries` did.
+            StoppedError: If `stopped` was set.
+        """
+        tries = 1 + self._max_retries
+        retry = backoff.on_exception(
+            waits,
+            RetryableError,
+            max_tries=tries,
+            jitter=with_jitter,
+            on_backoff=self._before_retry,
+            logger=None,
+        )
+        try:
+            return retry(self._get_once)(path, params, read, stopped or threading.Event())
+        except RetryableError as error:
+            msg = f"{error}; gave up after {tries} tries"
+            raise TolokaError(msg) from error
+
+    def _get_once(
+        self,
+        path: str,
+        params: Mapping[str, t.Any],
+        read: Callable[[bytes], _Result],
+        stopped: threading.Event,
+    ) -> _Result:
+        self._pace.wait(stopped)
+        body = self._request(path, params)
+        try:
+            return read(body)
+        except ValueError as error:
+            msg = f"Toloka's answer to {path} is broken: {error}"
+            raise RetryableError(msg) from error
+
+    def _request(self, path: str, params: Mapping[str, t.Any]) -> bytes:
+        url = self.url + path
+        try:
+            response = self._session.get(
+                url,
+                params=params,
+                timeout=self._timeout,
+                allow_redirects=False,  # the token would go along
+            )
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+            requests.exceptions.ContentDecodingError,
+        ) as error:
+            msg = f"No complete answer from {host_of(url)}: {root_cause(error)}"
+            raise RetryableError(msg) from error
+        except ValueError as error:  # requests reads the address of a redirect in any case
+            msg = f"{host_of(url)} redirects to an address that is not valid: {error}"
+            raise TolokaError(msg) from error
+        if response.status_code != HTTPStatus.OK:
+            raise self.error_of(response)
+        return response.content
+
+    def error_of(self, response: requests.Response) -> TolokaError:
+        """Return the error that an answer other than 200 is, in words that say what to do."""
+        status, body = response.status_code, ErrorBody.of(response)
+        message = describe(response, body)
+        if status == HTTPStatus.UNAUTHORIZED:
+            message += f". This was {self._requested}; sandbox and production have different keys:"
+            message += " check `token`, `token_type` and `environment`"
+        elif response.is_redirect:
+            host = host_of(response.headers["Location"])
+            message += f" and redirects to {host}, which the tap does not follow: that host would"
+            message += " get the token. Check `api_url`"
+        elif status in WORTH_RETRYING:
+            wait = seconds_to_wait(response, body)
+            if body.quota is not None and body.quota not in self._quotas:
+                message += f". The quota {body.quota} ran out, and `retry_quotas` does not list it"
+            elif wait > self._longest_wait:
+                message += f". It asks to wait {wait:.0f} s, longer than any quota that"
+                message += " `retry_quotas` lists"
+            else:
+                limited = status == HTTPStatus.TOO_MANY_REQUESTS
+                return RetryableError(message, wait=wait, rate_limited=limited)
+        gone = body.code in _GONE_CODES or status in _GONE
+        # An answer without a code is not Toloka's own, and says nothing of rows.
+        if body.code and (gone or status in _REFUSED):
+            return RefusedError(message, gone=gone)
+        return TolokaError(message)
+
+    @property
+    def _session(self) -> requests.Session:
+        """The session of this thread: requests does not promise that threads can share one."""
+        session: requests.Session | None = getattr(self._thread, "session", None)
+        if session is None:
+            session = self._thread.session = requests.Session()
+            session.headers.update(self._headers)
+            session.auth = _leave_headers_alone
+            # Plain http goes to this machine only, so not by way of a proxy either.
+            session.trust_env = self.url.startswith("https:")
+            session.mount(self.url, self._connections)
+        return session
+
+    def _before_retry(self, details: Details) -> None:
+        error: t.Any = details["exception"]
+        logger.warning(
+            "%s; retrying in %.1f s (%d of %d)",
+            error,
+            details["wait"],
+            details["tries"],
+            self._max_retries,
+        )
+        if error.rate_limited:
+            self._pace.pause(details["wait"])
+
+
+def waits() -> Generator[float, t.Any, None]:
+    """Yield the seconds to wait after each error: twice the last, or longer if it asks for it."""
+    error: RetryableError = yield 0.0  # backoff primes the generator with its first step
+    for tries in itertools.count():
+        error = yield max(error.wait, min(_FIRST_WAIT * 2**tries, _LONGEST_WAIT))
+
+
+def with_jitter(seconds: float) -> float:
+    """Wait up to a quarter longer, so that requests that failed together do not return together."""
+    return seconds * random.uniform(1, 1.25)  # noqa: S311  # not a secret
+
+
+def _authorization(token: str, kind: str) -> str:
+    """Return the header; `auto` tells an API key from an OAuth token as toloka-kit 1.2.3 does."""
+    if kind == "auto":
+        first, *others = token.split(".")
+        is_api_key = len(others) == 2 and 22 <= len(first) <= 24  # noqa: PLR2004  # the shape itself
+        kind = "ApiKey" if is_api_key else "OAuth"
+    return f"{kind} {token}"
+
+
+def _leave_headers_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep a `.netrc` of this machine from replacing the authorization."""
+    return request

@@ -1,0 +1,294 @@
+"""Page after page of many lists, read side by side, and split where threads would idle.
+
+Nothing here knows of the Singer SDK or of streams.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from urllib.parse import quote
+
+from tap_toloka.errors import RefusedError
+from tap_toloka.parallel import Threads
+from tap_toloka.splitting import Splitter
+
+if t.TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+
+    from tap_toloka.api import TolokaApi
+    from tap_toloka.pages import IdCursor, Page
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One list of Toloka that is read: of the account, or of one pool, operation, ...
+
+    Attributes:
+        path: What is filled into the path: `{"operation_id": ...}`.
+        params: What the query adds: `{"pool_id": ..., "created_gt": ...}`.
+        fields: Added fields that all of its rows have.
+        owner: The pool, operation, app project or Toloker that it belongs to; `None`: the account.
+        overlaps: Whether rows of it may also be in another list of the same stream.
+    """
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
+    overlaps: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the lists of one stream have in common.
+
+    Attributes:
+        path: The path below `/api`, with names in braces that `Listing.path` fills in.
+        params: Parameters of every page: `sort`, `limit`.
+        id_field: The field that they are sorted by.
+        new_cursor: Makes the cursor that a list is read by.
+    """
+
+    path: str
+    params: Mapping[str, t.Any]
+    id_field: str
+    new_cursor: Callable[[], IdCursor]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Toloka refused the list of one owner."""
+
+    owner: str
+    error: RefusedError
+
+
+@dataclass(eq=False)
+class _Part:
+    """A list that is being read, or a part of one."""
+
+    listing: Listing
+    cursor: IdCursor
+    splitter: Splitter
+
+
+@dataclass(frozen=True)
+class _PageOfPart:
+    part: _Part
+    page: Page
+
+
+@dataclass(frozen=True)
+class _LastId:
+    """The answer to the question for the greatest id of a list."""
+
+    splitter: Splitter
+    page: Page
+
+
+_Answer = _PageOfPart | _LastId | Refusal
+
+
+def _do_nothing() -> None:
+    """Take the place of a callback that nobody gave."""
+
+
+class Reading:
+    """Reads lists, and keeps account of those that Toloka refused.
+
+    Args:
+        api: Toloka.
+        source: How the lists are read.
+        listings: Which lists.
+        max_concurrency: Most requests under way at once.
+        owned_by: What the owner of a list is, for the log: `pool`.
+        strict: Whether a list that is refused is an error, rather than skipped.
+        logger: Where skipped lists are logged.
+
+    Attributes:
+        refused: Why lists could not be read, by their owner.
+        answered: Whether Toloka returned any page.
+    """
+
+    def __init__(  # noqa: PLR0913  # all but the first three go by name
+        self,
+        api: TolokaApi,
+        source: Source,
+        listings: Iterable[Listing],
+        *,
+        max_concurrency: int,
+        owned_by: str,
+        strict: bool,
+        logger: logging.Logger,
+    ) -> None:
+        self._fetch = partial(fetch_pages, api, source, listings, max_concurrency)
+        self._owned_by = owned_by
+        self._strict = strict
+        self._logger = logger
+        self.refused: dict[str, RefusedError] = {}
+        self.answered = False
+
+    def pages(self, on_answer: Callable[[], None] = _do_nothing) -> Generator[Page, None, None]:
+        """Yield the pages of all lists, once.
+
+        Args:
+            on_answer: Called for each request that was answered.
+
+        Raises:
+            TolokaError: As `fetch_pages` does, or if there are several lists and all are refused.
+        """
+        for result in self._fetch(on_answer):
+            if isinstance(result, Refusal):
+                self._skip(result)
+            else:
+                self.answered = True
+                yield result
+        if len(self.refused) > 1 and not self.answered:
+            for owner in self.withheld:
+                raise self.refused[owner]
+
+    @property
+    def withheld(self) -> list[str]:
+        """Owners of lists with rows that could not be read: no bookmark may pass them."""
+        return [owner for owner, error in self.refused.items() if not error.gone]
+
+    def _skip(self, refusal: Refusal) -> None:
+        owner, error = refusal.owner, refusal.error
+        if self._strict:
+            raise error
+        if owner not in self.refused:
+            self._logger.warning("Skipping %s %s: %s", self._owned_by, owner, error)
+        if owner not in self.refused or not error.gone:
+            self.refused[owner] = error
+
+
+def fetch_pages(
+    api: TolokaApi,
+    source: Source,
+    listings: Iterable[Listing],
+    max_concurrency: int,
+    on_answer: Callable[[], None] = _do_nothing,
+) -> Generator[Page | Refusal, None, None]:
+    """Yield page after page of all lists, each row once, in no order.
+
+    A list of one page costs one request. Of a longer one, where threads would idle otherwise, the
+    greatest id is requested, and what is left is split among them. Everything but requesting and
+    decoding happens in the thread of the caller, and a page is requested only when there is room
+    for it.
+
+    Args:
+        api: Toloka.
+        source: How the lists are read.
+        listings: Which lists.
+        max_concurrency: Most requests under way at once.
+        on_answer: Called for each request that was answered.
+
+    Raises:
+        RefusedError: If the list of the account is refused.
+        TolokaError: If a page could not be read.
+    """
+    with Threads[_Answer](max_concurrency) as threads:
+        yield from _Fetch(api, source, iter(listings), threads).results(on_answer)
+
+
+class _Fetch:
+    """State of one `fetch_pages`."""
+
+    def __init__(
+        self,
+        api: TolokaApi,
+        source: Source,
+        listings: Iterator[Listing],
+        threads: Threads[_Answer],
+    ) -> None:
+        self._api = api
+        self._source = source
+        self._listings = listings
+        self._threads = threads
+        self._waiting: deque[Callable[[], _Answer]] = deque()
+        self._seen: set[str] = set()  # ids of rows that were in lists that overlap
+
+    def results(self, on_answer: Callable[[], None]) -> Iterator[Page | Refusal]:
+        self._start_waiting()
+        while self._threads.busy:
+            answer = self._threads.result()
+            on_answer()
+            if isinstance(answer, _LastId):
+                answer.splitter.last_id = answer.page.ids[0] if answer.page.ids else None
+            elif isinstance(answer, Refusal):
+                yield answer
+            else:
+                self._waiting += self._rest_of(answer)
+                self._start_waiting()  # before the rows are dealt with: no thread waits for that
+                yield self._once(answer)
+            self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        while self._threads.idle:
+            if self._waiting:
+                self._threads.start(self._waiting.popleft())
+            elif (listing := next(self._listings, None)) is not None:
+                cursor = self._source.new_cursor()
+                part = _Part(listing, cursor, Splitter(cursor.order, self._threads.most))
+                self._threads.start(partial(self._read, part))
+            else:
+                return
+
+    def _rest_of(self, answer: _PageOfPart) -> Iterator[Callable[[], _Answer]]:
+        """Yield what is to be requested of a part after a page of it, with so many threads."""
+        part, idle = answer.part, self._threads.idle
+        if part.cursor.finished:
+            return
+        first, last = answer.page.ids[0], answer.page.ids[-1]
+        if part.splitter.wants_last_id(first, idle):
+            yield partial(self._read_last_id, part)
+            idle -= 1
+        bounds = part.splitter.bounds(first, last, part.cursor.end, idle)
+        for cursor in part.cursor.split(bounds):
+            yield partial(self._read, _Part(part.listing, cursor, part.splitter))
+
+    def _once(self, answer: _PageOfPart) -> Page:
+        """Leave out rows that were in another list of the same stream."""
+        page = answer.page
+        if not answer.part.listing.overlaps:
+            return page
+        new = [place for place, id_ in enumerate(page.ids) if id_ not in self._seen]
+        self._seen.update(page.ids)
+        rows, ids = [page.rows[place] for place in new], [page.ids[place] for place in new]
+        return type(page)(rows, ids, page.has_more)
+
+    def _read(self, part: _Part) -> _Answer:
+        """Read the next page of a part, in a thread."""
+        answer = self._get(part.listing, part.cursor, {})
+        return answer if isinstance(answer, Refusal) else _PageOfPart(part, answer)
+
+    def _read_last_id(self, part: _Part) -> _Answer:
+        """Request the greatest id of a list, in a thread."""
+        params = {"sort": f"-{self._source.id_field}", "limit": 1}
+        answer = self._get(part.listing, self._source.new_cursor(), params)
+        return answer if isinstance(answer, Refusal) else _LastId(part.splitter, answer)
+
+    def _get(self, listing: Listing, cursor: IdCursor, more: Mapping[str, t.Any]) -> Page | Refusal:
+        path = {name: quote(value, safe="") for name, value in listing.path.items()}
+        params = {**self._source.params, **listing.params, **more}
+        # Neither is beyond the bound of a filter: the cursor starts there, and was split before it.
+        if cursor.current_value is not None:
+            params[f"{self._source.id_field}_gt"] = cursor.current_value
+        if cursor.end is not None:
+            params[f"{self._source.id_field}_lte"] = cursor.end
+        try:
+            return self._api.get(
+                self._source.path.format_map(path),
+                params,
+                partial(cursor.read, fields=listing.fields),
+                self._threads.stopped,
+            )
+        except RefusedError as error:
+            if listing.owner is None:
+                raise
+            # Its traceback would hold the whole answer.
+            return Refusal(listing.owner, error.with_traceback(None))

@@ -1,0 +1,121 @@
+"""From JSON Schema to the types that msgspec checks rows by.
+
+A row is decoded into a struct whose attributes are text, integers and booleans, or the JSON of
+everything else as it came (`msgspec.Raw`): numbers keep their digits, and objects and arrays need
+not be built and printed again. What stands in that JSON is checked one level below, by `checks`.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from keyword import iskeyword
+from types import GenericAlias
+
+import msgspec
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+Row = t.Any
+"""One row: a struct made by `row_type`. A field that is absent is `msgspec.UNSET`."""
+
+Check = t.Callable[[msgspec.Raw], object]
+"""Raises `msgspec.ValidationError` if a value is not of its type."""
+
+_DECODED: dict[str, t.Any] = {"string": str, "integer": int, "boolean": bool, "null": None}
+_TYPES: dict[str, t.Any] = {**_DECODED, "number": float}
+
+
+def attribute_of(field: str) -> str:
+    """Return the attribute of a row that holds a field: Python has none for `global` or `a-b`."""
+    if field.isidentifier() and not iskeyword(field) and not field.startswith("_"):
+        return field
+    return f"field_{field.encode(errors='surrogatepass').hex()}"
+
+
+def row_type(
+    properties: Mapping[str, t.Any], required: Collection[str], unchecked: Collection[str]
+) -> type[msgspec.Struct]:
+    """Make the struct that rows are decoded into.
+
+    Args:
+        properties: The JSON Schema of each field.
+        required: Fields that every row must have.
+        unchecked: Further fields, of which any value is taken. Still others are an error.
+    """
+    fields: list[t.Any] = []
+    for name, schema in properties.items():
+        kind = _decoded_type(schema)
+        if name in required:
+            fields.append((attribute_of(name), kind))
+        else:
+            fields.append((attribute_of(name), _or_absent(kind), msgspec.UNSET))
+    fields += [
+        (attribute_of(name), _or_absent(msgspec.Raw), msgspec.UNSET)
+        for name in unchecked
+        if name not in properties
+    ]
+    return msgspec.defstruct(
+        "row",
+        fields,
+        rename={attribute_of(name): name for name in (*properties, *unchecked)},
+        forbid_unknown_fields=True,
+        kw_only=True,
+        gc=False,
+    )
+
+
+def checks(properties: Mapping[str, t.Any]) -> dict[str, Check]:
+    """Return, by attribute, how the values are checked that `row_type` leaves as they came."""
+    return {
+        attribute_of(name): _decoder(_type_of(schema, name))
+        for name, schema in properties.items()
+        if _decoded_type(schema) is msgspec.Raw and _type_of(schema, name) is not msgspec.Raw
+    }
+
+
+def _decoder(type_: t.Any) -> Callable[[msgspec.Raw], object]:  # noqa: ANN401  # a type
+    return msgspec.json.Decoder(type_).decode
+
+
+def _kinds_of(schema: Mapping[str, t.Any]) -> list[str]:
+    declared = schema.get("type", [])
+    return [declared] if isinstance(declared, str) else list(declared)
+
+
+def _decoded_type(schema: Mapping[str, t.Any]) -> t.Any:  # noqa: ANN401  # a type
+    """Return the type of a field in a row: `Raw` where its values stay as they came."""
+    kinds = _kinds_of(schema)
+    if not kinds or not _DECODED.keys() >= set(kinds):
+        return msgspec.Raw
+    return t.Union[tuple(_DECODED[kind] for kind in kinds)]  # noqa: UP007  # made at run time
+
+
+def _or_absent(kind: t.Any) -> t.Any:  # noqa: ANN401  # a type
+    return t.Union[kind, msgspec.UnsetType]  # noqa: UP007  # made at run time
+
+
+def _type_of(schema: Mapping[str, t.Any], name: str) -> t.Any:  # noqa: ANN401  # a type
+    """Return the type that says all that the schema does: `type`, `properties` and `items`."""
+    types: list[t.Any] = []
+    for kind in _kinds_of(schema):
+        if kind == "object" and "properties" in schema:
+            types.append(_struct_of(schema["properties"], name))
+        elif kind == "object":
+            types.append(dict[str, msgspec.Raw])
+        elif kind == "array":
+            types.append(GenericAlias(list, _type_of(schema.get("items", {}), name)))
+        else:
+            types.append(_TYPES[kind])
+    return t.Union[tuple(types)] if types else msgspec.Raw  # noqa: UP007  # made at run time
+
+
+def _struct_of(properties: Mapping[str, t.Any], name: str) -> type[msgspec.Struct]:
+    """Return the type of an object within a row; it may have other fields as well."""
+    return msgspec.defstruct(
+        name,
+        [(attribute_of(key), _type_of(value, key), None) for key, value in properties.items()],
+        rename={attribute_of(key): key for key in properties},
+        kw_only=True,
+        gc=False,
+    )

@@ -1,0 +1,194 @@
+"""The facts about a list of Toloka, and how lists are read by them."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+from contextlib import closing
+from dataclasses import replace
+
+from msgspec import UNSET
+from singer_sdk.schema.source import SchemaDirectory
+
+from tap_toloka import schemas
+from tap_toloka.errors import TolokaError
+from tap_toloka.fetch import Listing, Reading, Source
+from tap_toloka.fitting import Row, attribute_of
+from tap_toloka.pages import IdCursor, PageReader, RowFields
+
+if t.TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from tap_toloka.api import TolokaApi
+    from tap_toloka.filters import Filters
+    from tap_toloka.splitting import Order
+
+SCHEMAS = SchemaDirectory(schemas)
+"""The JSON Schema of each stream, by its name."""
+
+
+class TolokaList:
+    """What a stream says of its lists."""
+
+    name: str
+    path: str
+    """The path of a list below `/api`; names in braces come from `Listing.path`."""
+    page_cap: t.ClassVar[int] = 1
+    """Most rows that Toloka returns for one request, if `limit` asks for so many."""
+    page_size: t.ClassVar[int] = 1_000
+    """Rows to request unless `batch_size` says otherwise: few enough to keep memory flat."""
+    filters: t.ClassVar[Filters]
+    """What the list can be filtered by."""
+    change_dates: t.ClassVar[tuple[str, ...]] = ("created",)
+    """Dates that tell of a new or a changed row, as the filters name them. The first is there from
+    the beginning of a row, and never changes unless it is the only one."""
+    listed_by: t.ClassVar[str | None] = None
+    """What there is a list for each of, as `pool_id`; `None`: one list for the account."""
+    added_fields: t.ClassVar[AbstractSet[str]] = frozenset()
+    """Fields that the tap adds: Toloka does not send them."""
+    added_from: t.ClassVar[tuple[str, ...]] = ()
+    """Fields that those are computed from, which are read even if they are deselected."""
+    id_field: t.ClassVar[str | None] = "id"
+    """The field that a list is sorted by, and read by; `None`: it is not."""
+    rows_in: t.ClassVar[str | None] = "items"
+    """The field of an answer that holds the rows; `None`: the answer is an array of them, or one,
+    without pages and without filters."""
+    primary_keys: tuple[str, ...]
+
+    @classmethod
+    def id_order(cls) -> Order:
+        """Return what the ids of a list compare by."""
+        return getattr(cls.filters.kinds.get(cls.id_field or ""), "order", str)
+
+    @classmethod
+    def known_properties(cls) -> Mapping[str, t.Any]:
+        """Return the JSON Schema of each field that rows have."""
+        properties: Mapping[str, t.Any] = SCHEMAS.get_schema(cls.name)["properties"]
+        return properties
+
+    @classmethod
+    def reader(
+        cls,
+        printed: Mapping[str, t.Any],
+        logger: logging.Logger,
+        compute: Callable[[list[Row]], None] | None = None,
+    ) -> PageReader:
+        """Return what reads pages.
+
+        Args:
+            printed: JSON Schema of the fields that are wanted.
+            logger: Where unknown fields are logged, once each.
+            compute: Computes added fields.
+        """
+        known = cls.known_properties()
+        fields = RowFields(
+            printed=printed,
+            required=cls.primary_keys,
+            added=cls.added_fields & printed.keys(),
+            hidden={n: known[n] for n in cls.added_from if compute and n not in printed},
+            ignored=known.keys() - cls.added_fields,
+            # Which fields are dates is ours to say: bookmarks are compared in one form of them,
+            # also when a catalog was edited to print something else.
+            dates=[name for name, kind in known.items() if kind.get("format") == "date-time"],
+        )
+
+        def on_unknown(name: str) -> None:
+            logger.warning(
+                "Toloka sends a field that the schema of %s does not have; it is left out: %r",
+                cls.name,
+                name,
+            )
+
+        return PageReader(
+            fields, on_unknown, rows_in=cls.rows_in, id_field=cls.id_field, compute=compute
+        )
+
+    @classmethod
+    def source(cls, reader: PageReader, batch_size: int | None, start: str | None = None) -> Source:
+        """Return how lists are read.
+
+        Args:
+            reader: What reads the pages.
+            batch_size: Most rows in a page, if the settings say so.
+            start: The id after which lists are read.
+        """
+        params: dict[str, t.Any] = {}
+        if cls.rows_in is not None:
+            # Without `sort` the order is not promised, and paging loses rows.
+            params = {"sort": cls.id_field, "limit": min(batch_size or cls.page_size, cls.page_cap)}
+
+        def new_cursor() -> IdCursor:
+            return IdCursor(reader.read, start, order=cls.id_order())
+
+        return Source(cls.path, params, cls.id_field or "", new_cursor)
+
+
+class ListReader:
+    """Reads lists with the settings of the tap, on behalf of one stream.
+
+    Args:
+        connect: Returns the client of Toloka's API.
+        config: The settings of the tap.
+        logger: The logger of the stream.
+        limit: For a test of the connection: most rows of each list that others are found by.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], TolokaApi],
+        config: Mapping[str, t.Any],
+        logger: logging.Logger,
+        limit: int | None = None,
+    ) -> None:
+        self._connect = connect
+        self._config = config
+        self._logger = logger
+        self.limit = limit
+
+    def read(self, of: type[TolokaList], source: Source, listings: Iterable[Listing]) -> Reading:
+        """Begin to read lists; in a test of the connection, one that is refused is an error."""
+        return Reading(
+            self._connect(),
+            source,
+            listings,
+            max_concurrency=self._config["max_concurrency"],
+            owned_by=(of.listed_by or "").removesuffix("_id").replace("_", " "),
+            strict=self.limit is not None,
+            logger=self._logger,
+        )
+
+    def rows(
+        self,
+        of: type[TolokaList],
+        fields: Collection[str],
+        *,
+        filters: Mapping[str, str] | None = None,
+        listings: Iterable[Listing] = (Listing(),),
+    ) -> Iterator[dict[str, t.Any]]:
+        """Yield rows of another stream, to find what there are lists for.
+
+        What is selected of that stream, and its filters in the settings, do not matter. The rows
+        have to be taken to the end before anything else is read: they have threads of their own.
+
+        Args:
+            of: Which stream.
+            fields: What is wanted of each row; `None` if it does not have it.
+            filters: Filters, in their normal form.
+            listings: Which lists; by default the one of the account.
+        """
+        known = of.known_properties()
+        wanted = {name: known[name] for name in {*fields, of.id_field or ""} if name}
+        source = of.source(of.reader(wanted, self._logger), self._config.get("batch_size"))
+        params = of.filters.parameters(filters or {})
+        lists = (replace(one, params={**params, **one.params}) for one in listings)
+        try:
+            with closing(self.read(of, source, lists).pages()) as pages:
+                rows = itertools.chain.from_iterable(page.rows for page in pages)
+                for row in itertools.islice(rows, self.limit):
+                    values = {name: getattr(row, attribute_of(name)) for name in fields}
+                    yield {n: None if value is UNSET else value for n, value in values.items()}
+        except TolokaError as error:
+            error.stream = of.name
+            raise

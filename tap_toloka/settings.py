@@ -1,0 +1,292 @@
+"""The settings of the tap, and what is wrong with a config."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from importlib import metadata
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from singer_sdk import typing as th
+from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
+
+from tap_toloka import dates
+from tap_toloka.errors import QUOTA_SECONDS
+from tap_toloka.streams import STREAMS
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jsonschema import ValidationError
+
+SETTINGS = th.PropertiesList(
+    th.Property(
+        "token",
+        th.StringType,
+        required=True,
+        secret=True,
+        title="Token",
+        description="API key or OAuth token, from Profile → Integrations in Toloka.",
+    ),
+    th.Property(
+        "token_type",
+        th.StringType,
+        default="auto",
+        allowed_values=["auto", "ApiKey", "OAuth"],
+        title="Token type",
+        description="How the token is sent. `auto` tells an API key from an OAuth token by shape.",
+    ),
+    th.Property(
+        "environment",
+        th.StringType,
+        default="PRODUCTION",
+        allowed_values=["PRODUCTION", "SANDBOX"],
+        title="Environment",
+        description="Which Toloka to read. Accounts and keys of the two are separate.",
+    ),
+    th.Property(
+        "api_url",
+        th.StringType,
+        title="API address",
+        description=(
+            "Another address instead of the environment's, without `/api`. Plain http is accepted "
+            "for localhost only."
+        ),
+    ),
+    th.Property(
+        "account_id",
+        th.StringType,
+        title="Account ID",
+        description=("Requester whose shared account is read; sent as `X-Act-Under-Account-ID`."),
+    ),
+    th.Property(
+        "start_date",
+        th.DateTimeType,
+        title="Start date",
+        description=(
+            "Where a stream without a bookmark starts: rows whose replication key is on or after "
+            "this date. UTC unless it carries a zone."
+        ),
+    ),
+    th.Property(
+        "filters",
+        th.CustomType(
+            {
+                "type": ["object", "null"],
+                "properties": {stream.name: stream.filters.json_schema() for stream in STREAMS},
+                "additionalProperties": False,
+            }
+        ),
+        title="Filters",
+        description="Which rows are read, by stream: the filters of Toloka's own lists.",
+    ),
+    th.Property(
+        "batch_size",
+        th.CustomType(
+            {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "maximum": max(stream.page_cap for stream in STREAMS),
+            }
+        ),
+        title="Batch size",
+        description=(
+            "Most rows per request. By default 1,000, or Toloka's cap for the list if that is "
+            "lower, as 300 for pools."
+        ),
+    ),
+    th.Property(
+        "lookback_days",
+        th.CustomType({"type": ["integer", "null"], "minimum": 0}),
+        default=0,
+        title="Lookback days",
+        description=(
+            "Incremental runs re-read this many days before the bookmark, to pick up changes that "
+            "have no date."
+        ),
+    ),
+    th.Property(
+        "skip_settled_pools",
+        th.BooleanType,
+        default=True,
+        title="Skip settled pools",
+        description=(
+            "Whether streams that are read pool by pool skip pools in which nothing can have "
+            "changed since the bookmark."
+        ),
+    ),
+    th.Property(
+        "max_concurrency",
+        th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 64}),
+        default=8,
+        title="Maximum concurrency",
+        description="Most requests in flight at once; 1 reads over a single connection.",
+    ),
+    th.Property(
+        "max_requests_per_second",
+        th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 300}),
+        default=100,
+        title="Maximum requests per second",
+        description="Rate limit of the tap. Toloka allows an account 300.",
+    ),
+    th.Property(
+        "timeout",
+        th.CustomType({"type": ["integer", "null"], "minimum": 1}),
+        default=60,
+        title="Timeout",
+        description="Seconds without any data after which a request is retried.",
+    ),
+    th.Property(
+        "max_retries",
+        th.CustomType({"type": ["integer", "null"], "minimum": 0}),
+        default=5,
+        title="Maximum retries",
+        description="How often a request is retried before the run fails.",
+    ),
+    th.Property(
+        "retry_quotas",
+        th.ArrayType(th.StringType(allowed_values=list(QUOTA_SECONDS))),
+        default=["MIN"],
+        title="Quotas to wait for",
+        description=(
+            "Which of Toloka's quotas to wait for when they run out: `MIN`, `HOUR`, `DAY`."
+        ),
+    ),
+    th.Property(
+        "user_agent",
+        th.StringType,
+        default=f"tap-toloka/{metadata.version('tap-toloka')}",
+        title="User agent",
+        description="User agent of requests; the name and version of the tap by default.",
+    ),
+    additional_properties=False,
+).to_dict()
+SETTINGS["properties"] |= EMIT_ACTIVATE_VERSION_CONFIG["properties"]
+
+_BOOLEANS = {"true", "1", "yes", "on", "false", "0", "no", "off"}
+_IN_HEADERS = ("token", "account_id", "user_agent")
+
+
+def problems(config: Mapping[str, t.Any], schema: Mapping[str, t.Any], now: str) -> list[str]:
+    """Return what is wrong with a config, one line each, without the token.
+
+    Args:
+        config: The config.
+        schema: The JSON Schema of the settings, those that the SDK adds included.
+        now: The present, in the one form of `tap_toloka.dates`.
+    """
+    found = [_in_words(error) for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)]
+    return found or list(_beyond_schema(config, now))
+
+
+def problems_in_environment(
+    environment: Mapping[str, str], prefix: str, schema: Mapping[str, t.Any]
+) -> Iterator[str]:
+    """Name variables that do not hold what their setting takes.
+
+    The SDK takes any text for a boolean, and fails with a traceback on others.
+    """
+    for name, setting in schema["properties"].items():
+        variable = prefix + name.upper()
+        if (text := environment.get(variable)) is None:
+            continue
+        kinds = {setting["type"]} if isinstance(setting["type"], str) else {*setting["type"]}
+        if "boolean" in kinds and text.lower() not in _BOOLEANS:
+            yield f"{variable}: {text!r} is neither true nor false"
+        elif "integer" in kinds and not text.strip().lstrip("+-").isdecimal():
+            yield f"{variable}: {text!r} is not an integer"
+        elif kinds & {"object", "array"} and not _is_json(text, kinds):
+            wanted = "array" if "array" in kinds else "object"
+            yield f"{variable}: {text!r} is not a JSON {wanted}"
+
+
+def _is_json(text: str, kinds: set[str]) -> bool:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(value, list) if "array" in kinds else isinstance(value, dict)
+
+
+def _in_words(error: ValidationError) -> str:
+    """Put an error of JSON Schema into a line: where, what, and what would be allowed."""
+    path = [str(part) for part in error.absolute_path]
+    where = f"{'.'.join(path)}: " if path else ""
+    if error.validator == "additionalProperties":
+        allowed = t.cast("t.Any", error.schema)["properties"]
+        unknown = sorted({*t.cast("t.Any", error.instance)} - allowed.keys())
+        what = ", ".join(map(repr, unknown))
+        kind = {0: "setting", 1: "stream"}.get(len(path), "filter")
+        return f"{where}there is no {kind} {what}; it can be {', '.join(allowed)}"
+    if error.validator == "required":
+        return f"{where}{error.message}"
+    if path and path[0] == "token":
+        return f"{where}it is not text"
+    return f"{where}{' '.join(error.message.split())}"
+
+
+def _beyond_schema(config: Mapping[str, t.Any], now: str) -> Iterator[str]:
+    """Yield what a JSON Schema cannot tell."""
+    for name in _IN_HEADERS:
+        value = config.get(name)
+        if value is not None and not (value and value.isascii() and value.isprintable()):
+            yield f"{name}: it is empty, or holds a character that an HTTP header cannot"
+    if " " in config["token"]:
+        yield "token: it holds a space; give the bare key, without `ApiKey` or `OAuth`"
+    if (start_date := config.get("start_date")) is not None:
+        yield from _problems_with_date("start_date", start_date, now)
+    for stream in STREAMS:
+        yield from _problems_with_filters(stream, config.get("filters", {}), now)
+    if (api_url := config.get("api_url")) is not None and (wrong := _problem_with_url(api_url)):
+        yield f"api_url: {wrong}"
+
+
+def _problems_with_date(name: str, text: str, now: str) -> Iterator[str]:
+    try:
+        date = dates.canonical(text)
+    except ValueError as error:
+        yield f"{name}: {error}; write YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.sss]"
+        return
+    if date > now:
+        yield f"{name}: {date} is in the future: nothing would be read"
+
+
+def _problems_with_filters(
+    stream: type[t.Any], filters: Mapping[str, t.Any], now: str
+) -> Iterator[str]:
+    where = f"filters.{stream.name}"
+    try:
+        normal = stream.filters.normal(filters.get(stream.name, {}))
+    except ValueError as error:
+        yield f"{where}.{error}"
+        return
+    yield from (f"{where}: {problem}" for problem in stream.filters.empty_ranges(normal))
+    for name, date in normal.items():
+        if stream.filters.is_date(name) and name.endswith(("_gt", "_gte")) and date > now:
+            yield f"{where}.{name}: {date} is in the future: nothing would be read"
+
+
+def _problem_with_url(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "it is not an address"
+    if parts.scheme not in {"http", "https"} or not host:
+        return "it must begin with https:// and a host"
+    if parts.username or parts.password or set(url) & set("?#"):
+        return "it may hold a host, a port and a path, and nothing else"
+    if {"api", "v1"} & {*parts.path.split("/")[-2:]}:
+        return "it must end before /api, which the tap adds"
+    if parts.scheme == "http" and not _is_loopback(host):
+        return f"the token would be sent to {host} unencrypted; use https://"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

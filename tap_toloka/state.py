@@ -1,0 +1,164 @@
+"""What state says has been read, and from which date the next run reads.
+
+State holds one bookmark per stream:
+
+    {"bookmarks": {"pools": {"replication_key": "created",
+                             "replication_key_value": "2026-11-24T08:00:00.000Z",
+                             "filters": {"project_id": "81776"}}}}
+
+A bookmark says that all rows up to its date were read *among those that its filters let through*,
+so it holds its filters (if there are any), and is not used with other ones.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from tap_toloka import dates
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+LAG_SECONDS = 60
+"""Rows may be listed as late as this after their date (toloka-kit 1.2.0)."""
+
+_KEYS = frozenset({"replication_key", "replication_key_value", "filters"})
+_MARKERS = frozenset({"progress_markers", "replication_key_signpost", "starting_replication_value"})
+"""What the SDK leaves in state while a run is under way, for this tap or an older one."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """The date from which a stream is read.
+
+    Attributes:
+        bound: `gt` if rows of exactly that date were read before, else `gte`.
+        date: The date, in the one form of `tap_toloka.dates`.
+    """
+
+    bound: t.Literal["gt", "gte"]
+    date: str
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    """What has been read of a stream.
+
+    Attributes:
+        replication_key: The field whose values are compared.
+        value: Its greatest value that was read, a date in the one form; `None`: nothing was read.
+        filters: The filters that it was made with, in their normal form.
+    """
+
+    replication_key: str
+    value: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, state: Mapping[str, t.Any], replication_key: str) -> Bookmark:
+        """Read the entry of a stream in a state that `checked` has returned."""
+        return cls(replication_key, state.get("replication_key_value"), state.get("filters", {}))
+
+    def start(self, start_date: str | None, lookback_days: int) -> Start | None:
+        """Return the date from which the next run reads; `None`: from the beginning.
+
+        Args:
+            start_date: Where a stream without a bookmark starts; the look-back does not go further.
+            lookback_days: Days before the bookmark that are read again.
+        """
+        if self.value is None:
+            return Start("gte", start_date) if start_date else None
+        looked_back = dates.shifted(self.value, days=-lookback_days)
+        return Start("gt", max(looked_back, min(start_date or "", self.value)))
+
+    def latest(self, run_began: str) -> str:
+        """Return the latest value that a run may move the bookmark to.
+
+        A row that is younger than `LAG_SECONDS` may be listed before one that is older still, so
+        the bookmark stays that far behind the start of the run; young rows are read again.
+        """
+        return max(dates.shifted(run_began, seconds=-LAG_SECONDS), self.value or "")
+
+    def moved(self, greatest: str, filters: Mapping[str, str], run_began: str) -> Bookmark:
+        """Return the bookmark after a run that read everything, never further back than before.
+
+        Args:
+            greatest: The greatest value of the replication key that was read; `""`: none.
+            filters: The filters of the run; with other ones than its own, the old value is void.
+            run_began: When the run began.
+        """
+        old = self if self.filters == filters else Bookmark(self.replication_key)
+        greatest = max(greatest, old.value or "")
+        if not greatest:
+            return self
+        return Bookmark(self.replication_key, min(greatest, old.latest(run_began)), filters)
+
+    def write(self, state: MutableMapping[str, t.Any]) -> None:
+        """Write it into the entry of its stream in state."""
+        state["replication_key"] = self.replication_key
+        state["replication_key_value"] = self.value
+        state.pop("filters", None)
+        if self.filters:
+            state["filters"] = dict(self.filters)
+
+
+def checked(
+    state: Mapping[str, t.Any], replication_keys: Mapping[str, str | None], now: str
+) -> dict[str, t.Any]:
+    """Return a state with its dates in the one form that they are compared in.
+
+    Args:
+        state: A state as it was given to the tap.
+        replication_keys: The replication key of each stream that the tap has; entries of other
+            streams are left as they are.
+        now: The present, in the one form of dates.
+
+    Raises:
+        ValueError: If it cannot be right. With such a state Toloka might return nothing, for ever,
+            and every run would look fine.
+    """
+    bookmarks = state.get("bookmarks", {})
+    if not isinstance(bookmarks, dict) or state.keys() - {"bookmarks"}:
+        msg = "it must hold `bookmarks`, an object, and nothing else"
+        raise ValueError(msg)
+    return {
+        "bookmarks": {
+            name: _checked_entry(name, entry, replication_keys[name], now)
+            if name in replication_keys
+            else entry
+            for name, entry in bookmarks.items()
+        }
+    }
+
+
+def _checked_entry(
+    name: str,
+    entry: t.Any,  # noqa: ANN401  # from a file
+    replication_key: str | None,
+    now: str,
+) -> dict[str, t.Any]:
+    if not isinstance(entry, dict) or (wrong := entry.keys() - _KEYS - _MARKERS):
+        found = f"holds {sorted(wrong)}" if isinstance(entry, dict) else f"is {entry!r}"
+        msg = f"the bookmark of {name} {found}; it may hold `{'`, `'.join(sorted(_KEYS))}`"
+        raise ValueError(msg)
+    if entry.get("replication_key", replication_key) != replication_key:
+        msg = f"the bookmark of {name} is by {entry['replication_key']!r}"
+        raise ValueError(msg)
+    if not isinstance(entry.get("filters", {}), dict):
+        msg = f"the bookmark of {name} has `filters` that are not an object"
+        raise ValueError(msg)  # noqa: TRY004  # as below
+    if (value := entry.get("replication_key_value")) is None:
+        return entry
+    if not isinstance(value, str):
+        msg = f"the bookmark of {name} is {value!r}, which is not a date"
+        raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value
+    try:
+        date = dates.canonical(value)
+    except ValueError as error:
+        msg = f"the bookmark of {name}: {error}"
+        raise ValueError(msg) from None
+    if date > now:
+        msg = f"the bookmark of {name}, {date}, is later than now, {now}"
+        raise ValueError(msg)
+    return {**entry, "replication_key_value": date}
