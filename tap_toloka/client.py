@@ -40,6 +40,7 @@ if t.TYPE_CHECKING:
 _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
 
+# It has their verbs, and knows nothing of the SDK, so that pages can be read without it.
 BaseAPIPaginator.register(IdCursor)
 
 

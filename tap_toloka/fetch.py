@@ -93,6 +93,10 @@ class _LastId:
 _Answer = _PageOfPart | _LastId | Refusal
 
 
+def _do_nothing() -> None:
+    """Take the place of a callback that nobody gave."""
+
+
 class Reading:
     """Reads lists, and keeps account of those that Toloka refused.
 
@@ -128,7 +132,7 @@ class Reading:
         self.refused: dict[str, RefusedError] = {}
         self.answered = False
 
-    def pages(self, on_answer: Callable[[], object] = int) -> Generator[Page, None, None]:
+    def pages(self, on_answer: Callable[[], None] = _do_nothing) -> Generator[Page, None, None]:
         """Yield the pages of all lists, once.
 
         Args:
@@ -167,7 +171,7 @@ def fetch_pages(
     source: Source,
     listings: Iterable[Listing],
     max_concurrency: int,
-    on_answer: Callable[[], object] = int,
+    on_answer: Callable[[], None] = _do_nothing,
 ) -> Generator[Page | Refusal, None, None]:
     """Yield page after page of all lists, each row once, in no order.
 
@@ -208,7 +212,7 @@ class _Fetch:
         self._waiting: deque[Callable[[], _Answer]] = deque()
         self._seen: set[str] = set()  # ids of rows that were in lists that overlap
 
-    def results(self, on_answer: Callable[[], object]) -> Iterator[Page | Refusal]:
+    def results(self, on_answer: Callable[[], None]) -> Iterator[Page | Refusal]:
         self._start_waiting()
         while self._threads.busy:
             answer = self._threads.result()

@@ -165,6 +165,9 @@ SETTINGS = th.PropertiesList(
 ).to_dict()
 SETTINGS["properties"] |= EMIT_ACTIVATE_VERSION_CONFIG["properties"]
 
+PREFIX = "TAP_TOLOKA_"
+"""What the variables begin with that `--config=ENV` reads."""
+
 _BOOLEANS = {"true", "1", "yes", "on", "false", "0", "no", "off"}
 _IN_HEADERS = ("token", "account_id", "user_agent")
 
@@ -182,32 +185,45 @@ def problems(config: Mapping[str, t.Any], schema: Mapping[str, t.Any], now: str)
 
 
 def problems_in_environment(
-    environment: Mapping[str, str], prefix: str, schema: Mapping[str, t.Any]
-) -> Iterator[str]:
-    """Name variables that do not hold what their setting takes.
+    environment: Mapping[str, str], schema: Mapping[str, t.Any]
+) -> list[str]:
+    """Return which variables do not hold what their setting takes, one line each.
 
     The SDK takes any text for a boolean, and fails with a traceback on others.
+
+    Args:
+        environment: The variables.
+        schema: The JSON Schema of the settings, those that the SDK adds included.
     """
+    problems = []
     for name, setting in schema["properties"].items():
-        variable = prefix + name.upper()
-        if (text := environment.get(variable)) is None:
-            continue
+        variable = PREFIX + name.upper()
         kinds = {setting["type"]} if isinstance(setting["type"], str) else {*setting["type"]}
-        if "boolean" in kinds and text.lower() not in _BOOLEANS:
-            yield f"{variable}: {text!r} is neither true nor false"
-        elif "integer" in kinds and not text.strip().lstrip("+-").isdecimal():
-            yield f"{variable}: {text!r} is not an integer"
-        elif kinds & {"object", "array"} and not _is_json(text, kinds):
-            wanted = "array" if "array" in kinds else "object"
-            yield f"{variable}: {text!r} is not a JSON {wanted}"
+        text = environment.get(variable)
+        if text is not None and (expected := _kind_missed(text, kinds)):
+            shown = "it" if setting.get("secret") else repr(text)
+            problems.append(f"{variable}: {shown} is not {expected}")
+    return problems
 
 
-def _is_json(text: str, kinds: set[str]) -> bool:
+def _kind_missed(text: str, kinds: set[str]) -> str | None:
+    """Return what the text of a variable should be and is not, if anything."""
+    if "boolean" in kinds:
+        return None if text.lower() in _BOOLEANS else "true or false"
+    if "integer" in kinds:
+        return None if text.strip().lstrip("+-").isdecimal() else "an integer"
+    if "array" in kinds:
+        return None if _is_json(text, list) else "a JSON array"
+    if "object" in kinds:
+        return None if _is_json(text, dict) else "a JSON object"
+    return None
+
+
+def _is_json(text: str, kind: type) -> bool:
     try:
-        value = json.loads(text)
+        return isinstance(json.loads(text), kind)
     except ValueError:
         return False
-    return isinstance(value, list) if "array" in kinds else isinstance(value, dict)
 
 
 def _in_words(error: ValidationError) -> str:

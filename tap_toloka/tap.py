@@ -10,9 +10,11 @@ import typing as t
 from datetime import datetime, timezone
 from functools import cached_property
 
+from simplejson import JSONDecodeError
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
@@ -61,40 +63,46 @@ class TapToloka(Tap):
             # The SDK would take it for the name of a file, or for no state at all.
             msg = "Invalid state: it must be an object that holds `bookmarks`"
             raise ConfigurationError(msg)
+        if (catalog := kwargs.get("catalog")) is not None:
+            kwargs["catalog"] = _checked_catalog(catalog)
         try:
             super().__init__(**kwargs)
-        except (ConfigValidationError, ValueError):  # the latter from a variable
-            self._raise_problems(**kwargs)
+        except ConfigValidationError:
+            self._check_config(**kwargs)
+            raise
+        except ValueError:  # the SDK's, of a variable that does not hold what its setting takes
+            self._check_environment(**kwargs)
             raise
         hide(self.config.get("token"))
         if kwargs.get("validate_config", True):
-            self._raise_problems(**kwargs)
+            self._check_config(**kwargs)
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signum, lambda number, _frame: self.message_writer.stop(number))
 
-    def _raise_problems(self, *, parse_env_config: bool = False, **_: t.Any) -> None:
-        found = []
+    def _check_config(self, **kwargs: t.Any) -> None:
+        self._check_environment(**kwargs)
+        self._refuse(settings.problems(dict(self.config), self.config_jsonschema, _now()))
+
+    def _check_environment(self, *, parse_env_config: bool = False, **_: t.Any) -> None:
         if parse_env_config:
-            prefix = f"{self.name.upper().replace('-', '_')}_"
-            environment = settings.problems_in_environment
-            found = list(environment(os.environ, prefix, self.config_jsonschema))
-        if not found:
-            found = settings.problems(dict(self.config), self.config_jsonschema, _now())
-        if found:
+            self._refuse(settings.problems_in_environment(os.environ, self.config_jsonschema))
+
+    def _refuse(self, problems: list[str]) -> None:
+        if problems:
             msg = "Config validation failed"
-            raise ConfigValidationError(msg, errors=found, schema=self.config_jsonschema)
+            raise ConfigValidationError(msg, errors=problems, schema=self.config_jsonschema)
 
     @cached_property
     def api(self) -> TolokaApi:
         """Toloka, as the key of the settings sees it."""
         return TolokaApi(self.config)
 
-    @override
+    @override  # the SDK asks for all streams here
     def discover_streams(self) -> list[TolokaStream]:
         return [stream(self, lambda: self.api, self.message_writer) for stream in STREAMS]
 
-    @override
+    @override  # the SDK hands over the state here, and recommends to check it
     def load_state(self, state: dict[str, t.Any]) -> None:
         """Take a state.
 
@@ -130,6 +138,17 @@ class TapToloka(Tap):
             raise TolokaError(msg)
 
     @classmethod
+    @override  # the SDK fails with a traceback if a file does not hold an object
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> t.Any:
+        try:
+            return super().cb_config(ctx, param, value)
+        except JSONDecodeError:
+            raise
+        except (TypeError, ValueError) as error:
+            msg = "Invalid config: a file of settings must hold a JSON object"
+            raise ConfigurationError(msg) from error
+
+    @classmethod
     @override  # `--test`: the SDK's own ends at the first stream that cannot be read
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
         if value != CliTestOptionValue.All.value:
@@ -153,7 +172,7 @@ class TapToloka(Tap):
             sys.stdout.write("\n".join(["Filters by stream:", *lines, ""]))
 
     @classmethod
-    @override
+    @override  # the SDK's command prints tracebacks
     def get_singer_command(cls) -> click.Command:
         command = super().get_singer_command()
         return TolokaCommand(
@@ -164,6 +183,20 @@ class TapToloka(Tap):
             params=command.params,
             logger=cls.logger,
         )
+
+
+def _checked_catalog(catalog: t.Any) -> Catalog:  # noqa: ANN401  # from a file
+    """Read a catalog.
+
+    Raises:
+        ConfigurationError: If it is not one.
+    """
+    try:
+        return catalog if isinstance(catalog, Catalog) else Catalog.from_dict(catalog)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        lacks = f"an entry lacks {error}" if isinstance(error, KeyError) else "see --discover"
+        msg = f"Invalid catalog: it must be an object that holds a list of `streams`; {lacks}"
+        raise ConfigurationError(msg) from error
 
 
 def _now() -> str:

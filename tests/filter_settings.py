@@ -21,24 +21,21 @@ def every_filter(filters: kinds.Filters) -> dict[str, Any]:
 
 
 def _value(field: str, name: str, kind: kinds.Kind) -> Any:
-    if isinstance(kind, kinds.Owners):
-        return [_OWNERS.get(field, "0af-17")]
-    if isinstance(kind, (kinds.Choice, kinds.Choices)):
-        several = isinstance(kind, kinds.Choices)
-        return [*kind.values[1:], kind.values[1]] if several else kind.values[0]
-    if isinstance(kind, kinds.Texts):
-        return ["b1", "a1"]
-    if isinstance(kind, kinds.Flag):
-        return True
     lower = name == field or name.endswith(("_gt", "_gte"))
-    if isinstance(kind, kinds.DateRange):
-        return LOWER if lower else UPPER
-    if isinstance(kind, kinds.Number):
-        return 3 if lower else 5
-    if isinstance(kind, kinds.IdRange):
-        number = 17 if lower else 19
-        return str(number) if kind.order is int else f"0af-{number}"
-    return 81776 if isinstance(kind, kinds.Id) else "a1b0 №"
+    number = 17 if lower else 19
+    values: list[tuple[type[kinds.Kind], Any]] = [
+        (kinds.Owners, [_OWNERS.get(field, "0af-17")]),
+        (kinds.Choices, [*getattr(kind, "values", ())[1:], *getattr(kind, "values", ())[1:2]]),
+        (kinds.Choice, [*getattr(kind, "values", ()), ""][0]),
+        (kinds.Texts, ["b1", "a1"]),
+        (kinds.Flag, True),
+        (kinds.DateRange, LOWER if lower else UPPER),
+        (kinds.Number, 3 if lower else 5),
+        (kinds.IdRange, str(number) if getattr(kind, "order", int) is int else f"0af-{number}"),
+        (kinds.Id, 81776),
+        (kinds.Kind, "a1b0 №"),
+    ]
+    return next(value for type_, value in values if isinstance(kind, type_))
 
 
 def as_parameter(value: Any) -> str:

@@ -85,9 +85,9 @@ def config_for(emulator: Emulator, **settings: Any) -> dict[str, Any]:
 
 def run_process(
     *args: str,
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | str | None = None,
     state: Any = None,
-    catalog: Mapping[str, Any] | None = None,
+    catalog: Mapping[str, Any] | str | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Run:
     """Run the tap as a process of its own; without arguments and a catalog it reads pools."""

@@ -95,7 +95,7 @@ def operation_of(number: int) -> dict[str, Any]:
     drawn=clusters,
     batch_size=st.integers(1, 40),
     max_concurrency=st.integers(1, 12),
-    bounds=st.tuples(st.integers(0, 10**6), st.integers(10**6, 10**7)) | st.none(),
+    bounds=st.tuples(st.integers(0, 10**6), st.integers(10**6 + 1, 10**7)) | st.none(),
     faults=faults,
 )
 @settings(max_examples=40, deadline=None)

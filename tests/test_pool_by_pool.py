@@ -131,7 +131,7 @@ def both(first: dict[str, Any], *others: str) -> dict[str, Any]:
     ("stream", "config", "changes"),
     [
         (Assignments, {}, {}),
-        (Assignments, {"filters": {"pools": {"status": "OPEN", "id_gt": 1_000_100}}}, {}),
+        (Assignments, {"filters": {"pools": {"status": "OPEN", "id_gt": 1_000_000}}}, {}),
         (Tasks, {"filters": {"pools": {"created_lt": "2020-01-01"}}, "lookback_days": 2000}, {}),
         (TaskSuites, {"filters": {"pools": {"project_id": 9000}}}, {}),
         (Attachments, {"start_date": "2022-01-01"}, {"replication_method": "FULL_TABLE"}),
@@ -140,7 +140,7 @@ def both(first: dict[str, Any], *others: str) -> dict[str, Any]:
 def test_the_stream_of_pools_is_what_it_would_be_alone(
     stream: type[TolokaStream], config: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    pools = list(make_pools(20, seed=1, rich=False, first_id=1_000_000))
+    pools = list(make_pools(20, seed=1))
     rows = [row_of(stream, pool["id"], 1, pool["created"]) for pool in pools]
     catalog = catalog_of(**changes)
     with serve(pools, rows, stream) as emulator:
@@ -191,7 +191,7 @@ def test_a_catalog_need_not_have_pools(stream: type[TolokaStream]) -> None:
 
 
 def test_one_bookmark_is_enough_for_thousands_of_pools() -> None:
-    pools = make_pools(3000, seed=2, rich=False, first_id=1)
+    pools = [make_pool(str(id_), LONG_AGO) for id_ in range(1000, 4000)]
     rows = [assignment(str(id_), 1, "2024-05-06T07:08:09") for id_ in range(1, 4000)]
     filters = {"project_id": [81776, 74175, 9000, 10001, 133047]}
     with serve(pools, rows) as emulator, patch.object(Pace, "wait"):
@@ -375,7 +375,7 @@ def test_a_full_table_is_all_pools(stream: type[TolokaStream]) -> None:
 
 @every_stream
 def test_a_first_run_asks_each_pool_once_for_all(stream: type[TolokaStream]) -> None:
-    pools = list(make_pools(30, seed=3, rich=False))
+    pools = list(make_pools(30, seed=3))
     with serve(pools, [row_of(stream, pools[0]["id"], 1, LONG_AGO)], stream) as emulator:
         run_inside(config_for(emulator), stream=stream.name)
         requests = asked(emulator, stream)

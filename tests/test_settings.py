@@ -242,7 +242,7 @@ def test_about_tells_the_settings_as_json_and_as_markdown() -> None:
 
 
 def test_the_connection_test_tells_of_each_stream_whether_it_can_be_read() -> None:
-    with Emulator(rows=whole_account(20, seed=1)) as emulator:
+    with Emulator(rows=whole_account(20, seed=2)) as emulator:
         good = run_process("--test", config=config_for(emulator))
         emulator.faults.add(Fault(path="/api/v1/skills", status=403, times=None))
         emulator.faults.add(Fault(path="/api/v1/assignments", status=403, times=None))
@@ -271,7 +271,7 @@ def test_the_connection_test_tells_of_each_stream_whether_it_can_be_read() -> No
 
 
 def test_the_connection_test_costs_few_requests_and_needs_no_rows() -> None:
-    pools = make_pools(5_000, seed=1, rich=False)
+    pools = make_pools(5_000, seed=1)
     with Emulator(pools=pools) as emulator:
         full = run_process("--test", config=config_for(emulator))
         assert full.status == 0
@@ -282,3 +282,140 @@ def test_the_connection_test_costs_few_requests_and_needs_no_rows() -> None:
     assert (empty.status, empty.state) == (0, None)
     assert "pools can be read" in empty.log
     assert "assignments has nothing to be read from yet" in empty.log
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"tokn": "x"}, "there is no setting 'tokn'; it can be token, token_type, environment, "),
+        ({"filters": {"pool": {}}}, "filters: there is no stream 'pool'; it can be requester, "),
+        (
+            {"filters": {"pools": {"statsu": "OPEN", "x": 1}}},
+            "filters.pools: there is no filter 'statsu', 'x'; it can be status, project_id, id_gt",
+        ),
+        ({"filters": {"pools": {"status": "DONE"}}}, "filters.pools.status: 'DONE' is not one of "),
+        ({"environment": "STAGING"}, "environment: 'STAGING' is not one of ['PRODUCTION', "),
+        ({"start_date": "2999-01-01"}, "start_date: 2999-01-01T00:00:00.000Z is in the future"),
+        ({"filters": {"pools": {"created_gte": "2999-01-01"}}}, "filters.pools.created_gte: 2999-"),
+        ({"lookback_days": "30"}, "lookback_days: '30' is not of type 'integer'"),
+    ],
+    ids=str,
+)
+def test_a_bad_setting_is_told_with_what_it_can_be(settings: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigValidationError) as error:
+        TapToloka(config={"token": API_KEY, **settings})
+    (found,) = error.value.errors
+    assert found.startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "kind"),
+    [
+        ("LOOKBACK_DAYS", "abc", "an integer"),
+        ("BATCH_SIZE", "", "an integer"),
+        ("TIMEOUT", "1.5", "an integer"),
+        ("SKIP_SETTLED_POOLS", "nope", "true or false"),
+        ("EMIT_ACTIVATE_VERSION_MESSAGES", "", "true or false"),
+        ("FILTERS", "{'pools': {}}", "a JSON object"),
+        ("FILTERS", "[]", "a JSON object"),
+        ("STREAM_MAPS", "x", "a JSON object"),
+        ("RETRY_QUOTAS", "MIN,HOUR", "a JSON array"),
+        ("RETRY_QUOTAS", '"MIN"', "a JSON array"),
+    ],
+)
+def test_a_variable_that_does_not_hold_its_setting_is_one_line(
+    variable: str, value: str, kind: str
+) -> None:
+    env = {"TAP_TOLOKA_TOKEN": API_KEY, f"TAP_TOLOKA_{variable}": value}
+    run = run_process("--config=ENV", catalog=catalog_of(), env=env)
+    assert run.status == 1
+    assert run.output == b""
+    errors = [line for line in run.log.splitlines() if "ERROR" in line]
+    (line,) = [line for line in errors if "Config validation failed" not in line]
+    assert f"TAP_TOLOKA_{variable}: {value!r} is not " in line
+    assert kind in line
+    assert "Traceback" not in run.log
+
+
+@pytest.mark.parametrize("value", ["true", "TRUE", "1", "yes", "on", "false", "0", "No", "off"])
+def test_a_boolean_variable_may_be_written_in_several_ways(value: str) -> None:
+    env = {
+        "TAP_TOLOKA_TOKEN": API_KEY,
+        "TAP_TOLOKA_SKIP_SETTLED_POOLS": value,
+        "TAP_TOLOKA_API_URL": "http://127.0.0.1:1",
+        "TAP_TOLOKA_MAX_RETRIES": "0",
+    }
+    run = run_process("--config=ENV", catalog=catalog_of(), env=env)
+    assert "refused" in run.log.splitlines()[-1], "it got as far as the first request"
+
+
+def test_about_names_the_filters_of_each_stream() -> None:
+    lines = run_process("--about").output.decode().splitlines()
+    told = dict(line[4:].split(": ", 1) for line in lines[lines.index("Filters by stream:") + 1 :])
+    assert told == {
+        stream.name: ", ".join(stream.filters.json_schema()["properties"])
+        for stream in STREAMS
+        if stream.filters.kinds
+    }
+
+
+@pytest.mark.parametrize("stream", ["pools", "assignments", "app_items"])
+def test_filters_that_match_nothing_are_a_warning(
+    stream: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = {"pools": "project_id", "assignments": "project_id", "app_items": "app_project_id"}
+    chosen = {project[stream]: 999 if stream == "pools" else ["999"]}
+    with Emulator(rows=whole_account(5, seed=1)) as emulator:
+        first = run_inside(config_for(emulator, filters={stream: chosen}), stream=stream)
+        assert first.records == []
+        assert f"No rows of {stream} match its filters: {project[stream]}=999." in caplog.text
+        caplog.clear()
+        run_inside(config_for(emulator), stream=stream)
+    assert "match its filters" not in caplog.text
+
+
+def test_other_filters_than_those_of_the_bookmark_are_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bookmark = {"replication_key": "created", "replication_key_value": "2024-01-01T00:00:00Z"}
+    state = {"bookmarks": {"pools": bookmark}}
+    with Emulator(pools=make_pools(5)) as emulator:
+        run_inside(config_for(emulator), state)
+        assert "not those of its bookmark" not in caplog.text
+        run_inside(config_for(emulator, filters={"pools": {"id_gt": 5}}), state)
+    line = "The filters of pools are not those of its bookmark: reading it from the beginning"
+    assert line in caplog.messages
+
+
+def test_the_connection_test_says_nothing_bad_of_a_stream_that_can_be_read() -> None:
+    with Emulator(rows=whole_account(5, seed=1)) as emulator:
+        emulator.faults.add(Fault(path="/api/v1/pools", status=403, times=None))
+        run = run_process("--test", config=config_for(emulator))
+    bad = {line.split("'")[1] for line in run.log.splitlines() if "unhandled error" in line}
+    for stream in STREAMS:
+        assert (stream.name in bad) == (f"{stream.name} cannot be read" in run.log)
+    assert "pools" in bad
+    assert "webhook_subscriptions" not in bad, "the last one"
+
+
+@pytest.mark.parametrize("text", ['"x"', "5", "[1]", "{", ""])
+@pytest.mark.parametrize("args", [["--discover"], ["--test"], ["--catalog=/dev/null"]], ids=str)
+def test_a_config_that_is_not_an_object_is_one_line(text: str, args: list[str]) -> None:
+    run = run_process(*args, config=text)
+    assert run.status == 1
+    assert "Traceback" not in run.log
+    (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
+    assert "Invalid config" in line or "Not a valid JSON file" in line
+
+
+@pytest.mark.parametrize(
+    "catalog",
+    ["[]", "5", '{"streams": 5}', '{"streams": [5]}', '{"streams": [{"stream": "pools"}]}', "{"],
+)
+def test_a_catalog_that_is_not_one_is_one_line(catalog: str) -> None:
+    run = run_process(config={"token": API_KEY}, catalog=catalog)
+    assert run.status == 1
+    assert run.output == b""
+    assert "Traceback" not in run.log
+    (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
+    assert "Invalid catalog" in line or "Not a valid JSON file" in line

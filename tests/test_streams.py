@@ -57,7 +57,7 @@ NOT_EMULATED = {
 
 def id_of(stream: type[TolokaStream]) -> str:
     """Return the field that rows of the emulator are kept by."""
-    return stream.id_field if stream.page_cap > 1 else "id"
+    return stream.id_field or "id"
 
 
 def replication_value(stream: type[TolokaStream]) -> Callable[[dict[str, Any]], str]:

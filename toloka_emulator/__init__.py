@@ -16,25 +16,21 @@ from __future__ import annotations
 
 from toloka_emulator.data.account import Account, make_account
 from toloka_emulator.data.changes import next_change
-from toloka_emulator.data.parts import (
+from toloka_emulator.data.large import OPEN_POOLS, make_large_account
+from toloka_emulator.data.pools import make_pool
+from toloka_emulator.data.rows import LAST_DATE, make_pools, make_row, make_rows
+from toloka_emulator.data.runs import NEW_POOLS, account_after, account_of_next_run
+from toloka_emulator.data.values import (
     AGGREGATION_IDS,
     APP_PROJECT_IDS,
     LOGGED_IDS,
     POOL_IDS,
     USER_IDS,
-)
-from toloka_emulator.data.pools import (
-    CREATED_FROM,
-    CREATED_TO,
     Dice,
     Json,
-    make_pool,
-    make_pools,
     print_exactly,
     read_date,
 )
-from toloka_emulator.data.rows import make_row, make_rows
-from toloka_emulator.data.runs import NEW_POOLS, account_after, account_of_next_run
 from toloka_emulator.server.api import KEY
 from toloka_emulator.server.emulator import Emulator
 from toloka_emulator.server.faults import Fault
@@ -45,11 +41,11 @@ from toloka_emulator.server.table import Table
 __all__ = [
     "AGGREGATION_IDS",
     "APP_PROJECT_IDS",
-    "CREATED_FROM",
-    "CREATED_TO",
     "KEY",
+    "LAST_DATE",
     "LOGGED_IDS",
     "NEW_POOLS",
+    "OPEN_POOLS",
     "POOL_IDS",
     "RESOURCES",
     "USER_IDS",
@@ -63,6 +59,7 @@ __all__ = [
     "account_after",
     "account_of_next_run",
     "make_account",
+    "make_large_account",
     "make_pool",
     "make_pools",
     "make_row",

@@ -8,12 +8,14 @@ import signal
 import sys
 import threading
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
-from toloka_emulator.data.account import Account, make_account
-from toloka_emulator.data.pools import CREATED_FROM, CREATED_TO, make_pools
-from toloka_emulator.data.rows import MAKERS, make_rows
-from toloka_emulator.server.api import KEY, OAUTH_TOKEN
-from toloka_emulator.server.emulator import Emulator
+from toloka_emulator import RESOURCES, Emulator, make_account, make_large_account, make_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from toloka_emulator import Json
 
 
 def _arguments() -> argparse.Namespace:
@@ -22,58 +24,44 @@ def _arguments() -> argparse.Namespace:
     add("--port", type=int, default=0, help="where to listen; 0, the default: on any free port")
     add("--pools", type=int, default=0, help="how many pools there are")
     add("--rows", type=int, default=0, help="how many rows each other list has")
-    add(
-        "--world",
-        type=int,
-        nargs=2,
-        metavar=("POOLS", "ASSIGNMENTS"),
-        help="so many of these, and rows of all other lists that belong to them, up to now",
-    )
-    add("--seed", type=int, default=0, help="rows of the same seed are the same")
-    add("--plain", action="store_true", help="small pools rather than rich ones")
-    add("--created-from", type=_utc, default=CREATED_FROM, help="earliest `created`, UTC")
-    add("--created-to", type=_utc, default=CREATED_TO, help="latest `created`, UTC")
-    add("--key", action="append", help="an API key that is accepted, may be repeated")
-    add("--oauth-token", action="append", help="an OAuth token that is accepted, may be repeated")
-    add("--account", action="append", default=[], help="an id for X-Act-Under-Account-ID, likewise")
+    for option, what in (
+        ("--account", "an account instead: rows of all lists that belong together"),
+        ("--large", "many pools instead, with so many assignments in each"),
+    ):
+        add(option, type=int, nargs=2, metavar=("POOLS", "ASSIGNMENTS"), help=what)
+    add("--act-under", action="append", default=[], help="an id for X-Act-Under-Account-ID")
     add("--latency", type=float, default=0, help="seconds that each answer takes")
-    add("--requests-per-second", type=int, default=300, help="past it 429; 0: no limit")
     return parser.parse_args()
 
 
-def _utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
-
-
-def _world(arguments: argparse.Namespace) -> Account:
-    pools, assignments = arguments.world
-    now = datetime.now(timezone.utc)
-    return make_account(pools=pools, assignments=assignments, seed=arguments.seed, now=now)
+def _emulator() -> Emulator:
+    arguments = _arguments()
+    counts = dict.fromkeys(RESOURCES, arguments.rows) | {"pools": arguments.pools}
+    rows: Mapping[str, Iterable[Json]]
+    rows = {name: make_rows(name, count) for name, count in counts.items()}
+    if arguments.account:
+        pools, assignments = arguments.account
+        now = datetime.now(timezone.utc)
+        rows = make_account(pools=pools, assignments=assignments, now=now)
+    elif arguments.large:
+        rows = make_large_account(*arguments.large)
+    return Emulator(
+        rows=rows,
+        port=arguments.port,
+        accounts=arguments.act_under,
+        latency=arguments.latency,
+        requests_per_second=300,  # as many as Toloka allows
+    )
 
 
 def main() -> None:
     """Serve until a signal comes."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit())
-    arguments = _arguments()
-    rows = {name: make_rows(name, arguments.rows, seed=arguments.seed) for name in MAKERS}
-    emulator = Emulator(
-        make_pools(
-            arguments.pools,
-            seed=arguments.seed,
-            rich=not arguments.plain,
-            created_from=arguments.created_from,
-            created_to=arguments.created_to,
-        ),
-        rows=_world(arguments) if arguments.world else rows,
-        port=arguments.port,
-        keys=arguments.key or (KEY,),
-        oauth_tokens=arguments.oauth_token or (OAUTH_TOKEN,),
-        accounts=arguments.account,
-        latency=arguments.latency,
-        requests_per_second=arguments.requests_per_second or None,
-    )
-    gc.freeze()  # or the collector would stop a full server for tens of milliseconds now and then
+    gc.disable()  # it would look at all rows again and again, and find nothing
+    emulator = _emulator()
+    gc.freeze()
+    gc.enable()
     with emulator:
         sys.stdout.write(f"Emulator of Toloka at {emulator.url} with {len(emulator.pools)} pools\n")
         sys.stdout.flush()

@@ -1,9 +1,9 @@
 -- Cost per accepted label, by pool
 --
--- A label is a task in an accepted assignment: an assignment of five tasks brings five of them,
--- control tasks among them. Cost is the reward of these assignments, in US dollars, without bonuses
--- and without what Toloka charges beside it. Pools without a label are left out. Dearest first;
--- trainings, which cost nothing, come last.
+-- A label is a task in an accepted assignment: an assignment with five tasks counts as five labels,
+-- control tasks included. Cost is the reward of these assignments in US dollars, without bonuses
+-- and without Toloka's fee. Pools without a label are left out. Sorted by cost per label,
+-- descending; trainings, which cost nothing, come last.
 --
 -- Reads: assignments, pools.
 

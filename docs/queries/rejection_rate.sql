@@ -1,8 +1,8 @@
 -- Rejection rate, by Toloker
 --
--- Rejected assignments as a part of those that were reviewed: rejected / (accepted + rejected). One
--- that was rejected and accepted after all is an accepted one. Of Tolokers with few reviewed
--- assignments the rate says little; they are left out. Highest rate first.
+-- Rejected assignments as a share of those that were reviewed: rejected / (accepted + rejected). An
+-- assignment that was rejected first and accepted later counts as accepted. Tolokers with few
+-- reviewed assignments are left out, as their rate says little. Sorted by rate, descending.
 --
 -- Reads: assignments.
 

@@ -1,8 +1,8 @@
 -- Spend by day
 --
--- What Tolokers were given, in US dollars: rewards on the day on which an assignment was accepted,
--- bonuses on the day on which they were given. Without what Toloka charges beside it. Days are
--- those of UTC; days without either are left out. Latest first.
+-- What Tolokers received, in US dollars: rewards on the day an assignment was accepted, bonuses on
+-- the day they were paid. Without Toloka's fee. Days are in UTC; days without rewards and bonuses
+-- are left out. Latest day first.
 --
 -- Reads: assignments, user_bonuses.
 

@@ -1,12 +1,12 @@
--- Pools that are stuck, by the status that they had when they were read
+-- Stuck pools, by the status they had when they were read
 --
--- Pools that are open, and that for a day or longer nobody submitted anything in: not since they
--- were opened last, or never. Trainings are left out. `quiet_since` is the last submission or, if
--- that is later, when the pool was opened; `active` are assignments that Tolokers have now. Quiet
--- for longest first.
+-- Open pools without a submission for a day or longer, counted from when they were last opened.
+-- Trainings are left out. `quiet_since` is the last submission, or the time the pool was opened if
+-- that is later; `active` counts assignments that Tolokers are working on. Sorted by `quiet_since`,
+-- longest first.
 --
--- A pool that was closed after its row was read looks as if it were stuck. Read pools FULL_TABLE, or
--- with `lookback_days`, to rely on this.
+-- A pool that was closed after its row was read looks stuck: read pools with FULL_TABLE or
+-- `lookback_days` to avoid that.
 --
 -- Reads: pools, assignments.
 

@@ -1,8 +1,8 @@
 -- Time from issue to submission, by pool
 --
--- From when a Toloker was given the tasks to when the answers were handed in: the median, and the
--- time within which nine in ten were done, in seconds. Counts every assignment that was submitted,
--- whatever became of it; those that are active, skipped or expired are left out. Slowest first.
+-- Seconds from when a Toloker got the tasks to when the answers were submitted: median and 90th
+-- percentile. All submitted assignments count, whatever happened later; active, skipped and expired
+-- ones do not. Slowest pool first.
 --
 -- Reads: assignments, pools.
 

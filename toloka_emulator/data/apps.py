@@ -1,130 +1,98 @@
-"""Rows of the apps API."""
+"""What the apps API has: apps, their projects, and the items and batches in these."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from toloka_emulator.data.parts import APP_IDS, APP_PROJECT_IDS, BATCH_IDS, Born, app_id
-from toloka_emulator.data.pools import NAMES, Dice, Json, print_date
+from toloka_emulator.data import values
+from toloka_emulator.data.values import APP_IDS, Dice, Json
 from toloka_emulator.server.resources import RESOURCES
 
-PRICES = tuple(Decimal(text) for text in ("0.07", "0.070", "1", "0.005", "0.2"))
-INPUTS: tuple[Json, ...] = (
-    {"id": "2", "text": "Cat", "image_url": "https://example.com/image1.jpg"},
-    {"id": "17", "text": "Кот? 🐈", "weight": Decimal("0.50")},
-    {"query": "red shoes", "results": [{"url": "https://example.com/1", "rank": 1}]},
-)
-OUTPUTS: tuple[Json, ...] = (
-    {"result": ["cat"], "confidence": Decimal("0.9300")},
-    {"result": "relevant"},
-    {"result": None, "comment": "не видно"},
-)
-ITEM_STATUSES = RESOURCES["app_items"].values["status"]
-BATCH_STATUSES = RESOURCES["app_batches"].values["status"]
-ERRORS: tuple[list[Json], ...] = (
-    [],
-    [],
-    [
-        {
-            "code": "DOES_NOT_EXIST",
-            "message": "The project doesn't exist",
-            "payload": {"instruction_class": "dog", "instruction_field": "example"},
-        }
-    ],
-    [{"code": "VALIDATION_ERROR", "message": "Validation failed", "payload": None}],
-)
+PROJECT_STATUSES = RESOURCES["app_projects"].filters["status"].values
+ITEM_STATUSES = RESOURCES["app_items"].filters["status"].values
+BATCH_STATUSES = RESOURCES["app_batches"].filters["status"].values
+ITEM_ERROR = {"code": "INTERNAL_ERROR", "message": "Could not be processed", "payload": None}
+PROJECT_ERROR = {
+    "code": "DOES_NOT_EXIST",
+    "message": "The project doesn't exist",
+    "payload": {"instruction_class": "dog", "instruction_field": "example"},
+}
 
 
-def _app(born: Born, dice: Dice) -> Json:
-    known = born.place < len(APP_IDS)
-    return make_app(APP_IDS[born.place] if known else app_id(dice), dice.pick(NAMES), dice)
-
-
-def make_app(row_id: str, name: str, dice: Dice) -> Json:
-    """Make a template of projects."""
+def _app(dice: Dice, _at: datetime, _facts: Json) -> Json:
     return {
-        "id": row_id,
-        "name": name,
+        "id": dice.app_id(),
+        "name": dice.pick(values.NAMES),
         "image": "https://example.com/product_relevance_large.png",
-        "description": dice.pick(NAMES),
+        "description": dice.pick(values.NAMES),
         "examples": [] if dice.chance(0.5) else [{"description": "Cats", "items": [1, 2]}],
-        "default_item_price": dice.pick(PRICES),
+        "default_item_price": dice.pick(values.AMOUNTS),
     }
 
 
-def _app_project(born: Born, dice: Dice) -> Json:
-    known = born.place < len(APP_PROJECT_IDS)
-    name = f"{dice.pick(NAMES)} {born.place}"
-    template = dice.pick(APP_IDS)
+def _app_project(dice: Dice, _at: datetime, facts: Json) -> Json:
+    app_id = facts.get("app_id") or dice.pick(APP_IDS)
+    name = facts.get("name") or f"{dice.pick(values.NAMES)} {dice.randrange(1000)}"
     return {
-        "id": APP_PROJECT_IDS[born.place] if known else app_id(dice),
-        "app_id": template,
-        "parent_app_project_id": dice.pick(("", "", APP_PROJECT_IDS[0])),
-        "status": dice.pick(RESOURCES["app_projects"].values["status"]),
-        "created": born.printed,
+        "id": dice.app_id(),
+        "app_id": app_id,
+        "parent_app_project_id": dice.pick(("", "", values.APP_PROJECT_IDS[0])),
+        "status": dice.pick(PROJECT_STATUSES),
         "name": name,
-        "parameters": make_parameters(name),
-        "errors": dice.pick(ERRORS),
-        "item_price": dice.pick(PRICES),
+        "parameters": {
+            "name": name,
+            "default_language": "en",
+            "option_other": True,
+            "instruction_classes": [
+                {"label": "Cat", "value": "cat", "description": "Feline"},
+                {"label": "Собака", "value": "dog", "description": None},
+            ],
+            "option_base_rate": Decimal("0.50"),
+        },
+        "errors": dice.pick(([], [], [PROJECT_ERROR])),
+        "item_price": dice.pick(values.AMOUNTS),
         "read_only": dice.chance(0.2),
-        "app": {"id": template, "name": dice.pick(NAMES)},
+        "app": {"id": app_id, "name": dice.pick(values.NAMES)},
     }
 
 
-def make_parameters(name: str) -> Json:
-    """Make what a project sets of its template."""
-    return {
-        "name": name,
-        "default_language": "en",
-        "option_other": True,
-        "instruction_classes": [
-            {"label": "Cat", "value": "cat", "description": "Feline"},
-            {"label": "Собака", "value": "dog", "description": None},
-        ],
-        "option_base_rate": Decimal("0.50"),
-    }
-
-
-def _app_item(born: Born, dice: Dice) -> Json:
-    status = dice.pick(ITEM_STATUSES)
-    started = born.at + timedelta(seconds=dice.uniform(1, 3_600))
+def _app_item(dice: Dice, at: datetime, facts: Json) -> Json:
+    status = facts.get("status") or dice.pick(ITEM_STATUSES)
+    started = at + timedelta(seconds=dice.uniform(1, 3_600))
     row: Json = {
-        "id": app_id(dice),
-        "app_project_id": dice.pick(APP_PROJECT_IDS),
-        "batch_id": dice.pick(BATCH_IDS),
+        "id": dice.app_id(),
+        "app_project_id": dice.pick(values.APP_PROJECT_IDS),
+        "batch_id": dice.pick(values.BATCH_IDS),
         "status": status,
-        "input_data": dice.pick(INPUTS),
-        "output_data": dice.pick(OUTPUTS) if status == "COMPLETED" else {},
-        "errors": dice.pick(ERRORS[2:]) if status == "ERROR" else [],
-        "created_at": born.printed,
+        "input_data": dice.pick(values.INPUTS),
+        "output_data": dice.pick(values.OUTPUTS) if status == "COMPLETED" else {},
+        "errors": [ITEM_ERROR] if status == "ERROR" else [],
     }
     if status != "NEW":
-        row["started_at"] = print_date(started, dice)
+        row["started_at"] = dice.print_date(started)
     if status in {"COMPLETED", "ERROR"}:
-        row["finished_at"] = print_date(started + timedelta(hours=dice.uniform(0, 9)), dice)
+        row["finished_at"] = dice.print_date(started + timedelta(hours=dice.uniform(0, 9)))
     return row
 
 
-def _app_batch(born: Born, dice: Dice) -> Json:
-    known = born.place < len(BATCH_IDS)
-    status = dice.pick(BATCH_STATUSES)
-    later = [print_date(born.at + timedelta(hours=hours), dice) for hours in (1, 2, 3, 4)]
-    counts = {state: dice.randrange(5) for state in ITEM_STATUSES}
+def _app_batch(dice: Dice, at: datetime, facts: Json) -> Json:
+    status = facts.get("status") or dice.pick(BATCH_STATUSES)
+    later = [dice.print_date(at + timedelta(hours=hours)) for hours in (1, 9, 10, 11)]
+    counts = facts.get("items_per_state") or {state: dice.randrange(5) for state in ITEM_STATUSES}
     row: Json = {
-        "id": BATCH_IDS[born.place] if known else app_id(dice),
-        "app_project_id": dice.pick(APP_PROJECT_IDS),
+        "id": dice.app_id(),
+        "app_project_id": dice.pick(values.APP_PROJECT_IDS),
         "status": status,
-        "name": f"Batch {dice.pick(NAMES)} {born.place}",
+        "name": f"Batch {dice.pick(values.NAMES)} {dice.randrange(1000)}",
         "items_count": sum(counts.values()),
-        "item_price": dice.pick(PRICES),
-        "cost": dice.pick(PRICES),
-        "cost_of_processed": dice.pick(PRICES),
-        "created_at": born.printed,
+        "item_price": dice.pick(values.AMOUNTS),
+        "cost": dice.pick(values.AMOUNTS),
+        "cost_of_processed": dice.pick(values.AMOUNTS),
         "read_only": dice.chance(0.2),
         "validation_errors": {},
         "last_items_import": {
-            "id": app_id(dice),
+            "id": dice.app_id(),
             "records_count": 5,
             "records_processed": 4,
             "records_skipped": 1,

@@ -4,99 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toloka_emulator.data.apps import OUTPUTS as APP_OUTPUTS
-from toloka_emulator.data.parts import TRANSLATIONS, USER_IDS, pool_object_id
-from toloka_emulator.data.pools import OWNER, Dice, Json, print_exactly
-from toloka_emulator.data.work import OUTPUTS, make_task
+from toloka_emulator.data.apps import ITEM_ERROR
+from toloka_emulator.data.values import OUTPUTS
+from toloka_emulator.data.work import make_solutions
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from toloka_emulator.data.values import Dice, Json
 
-def begin(pool_id: str, at: datetime, dice: Dice, **fields: object) -> Json:
-    """Make an assignment that begins now; `fields` go beside or in place of its own."""
-    tasks = fields.pop("tasks", None) or [make_task(pool_object_id(pool_id, at, dice), dice)]
-    return {
-        "id": pool_object_id(pool_id, at, dice),
-        "task_suite_id": pool_object_id(pool_id, at, dice),
-        "pool_id": pool_id,
-        "user_id": dice.pick(USER_IDS),
-        "status": "ACTIVE",
-        "reward": 0.05,
-        "tasks": tasks,
-        "mixed": False,
-        "automerged": False,
-        "created": print_exactly(at),
-        "owner": OWNER,
-        **fields,
-    }
-
-
-def _next_of_assignment(row: Json, at: datetime, dice: Dice) -> Json:
-    """Take an assignment on: most are submitted and accepted, of the rejected some after all."""
-    if row["status"] == "ACTIVE":
-        status = dice.pick(("SUBMITTED",) * 10 + ("SKIPPED", "EXPIRED"))
-    elif row["status"] == "SUBMITTED":
-        status = dice.pick(("ACCEPTED",) * 9 + ("REJECTED",))
-    elif row["status"] == "REJECTED" and dice.chance(0.3):
-        status = "ACCEPTED"
-    else:
-        return {}
-    step: Json = {"status": status, status.lower(): print_exactly(at)}
-    if status == "SUBMITTED":
-        step["solutions"] = [{"output_values": dice.pick(OUTPUTS)} for _ in row["tasks"]]
-    if status == "REJECTED":
-        step["public_comment"] = "Too many mistakes"
-    return step
-
-
-def _next_of_operation(row: Json, at: datetime, dice: Dice) -> Json:
-    """Take an operation on: it starts, gets on, and ends."""
-    if row["status"] == "PENDING":
-        return {"status": "RUNNING", "started": print_exactly(at), "progress": 0}
-    if row["status"] != "RUNNING":
-        return {}
-    if row["progress"] < 50 and dice.chance(0.5):  # half way
-        return {"progress": dice.randrange(50, 100)}
-    status = "FAIL" if dice.chance(0.1) else "SUCCESS"
-    return {"status": status, "finished": print_exactly(at), "progress": 100}
-
-
-def _next_of_item(row: Json, at: datetime, dice: Dice) -> Json:
-    """Take an item of an app project on: it is processed, and ends with an output or an error."""
-    if row["status"] == "NEW":
-        return {"status": "PROCESSING", "started_at": print_exactly(at)}
-    if row["status"] != "PROCESSING":
-        return {}
-    if dice.chance(0.1):
-        error = {"code": "INTERNAL_ERROR", "message": "Could not be processed", "payload": None}
-        return {"status": "ERROR", "finished_at": print_exactly(at), "errors": [error]}
-    output = dice.pick(APP_OUTPUTS)
-    return {"status": "COMPLETED", "finished_at": print_exactly(at), "output_data": output}
-
-
-def _answer_thread(row: Json, at: datetime, dice: Dice) -> Json:
-    """Answer a message thread: one more message, the newest first."""
-    message = {
-        "text": dice.pick(TRANSLATIONS),
-        "from": {"id": OWNER["id"], "role": "REQUESTER", "myself": True},
-        "created": print_exactly(at),
-    }
-    return {"messages": [message, *(row.get("messages") or ())], "folders": ["OUTBOX"]}
-
-
-def _modify_skill(_row: Json, at: datetime, dice: Dice) -> Json:
-    """Give a Toloker another value of a skill."""
-    value = dice.randrange(101)
-    return {"value": value, "exact_value": value, "modified": print_exactly(at)}
-
-
+# What may come after a status, of assignments, operations and app items; most likely the first.
 _NEXT = {
-    "assignments": _next_of_assignment,
-    "operations": _next_of_operation,
-    "app_items": _next_of_item,
-    "message_threads": _answer_thread,
-    "user_skills": _modify_skill,
+    "ACTIVE": (*["SUBMITTED"] * 10, "SKIPPED", "EXPIRED"),
+    "SUBMITTED": (*["ACCEPTED"] * 9, "REJECTED"),
+    "REJECTED": ("REJECTED", "REJECTED", "ACCEPTED"),
+    "PENDING": ("RUNNING",),
+    "RUNNING": (*["SUCCESS"] * 5, *["RUNNING"] * 4, "FAIL"),
+    "NEW": ("PROCESSING",),
+    "PROCESSING": (*["COMPLETED"] * 9, "ERROR"),
+}
+# The date that a status stamps, if not one of its own name.
+_DATES = {
+    "RUNNING": "started",
+    "SUCCESS": "finished",
+    "FAIL": "finished",
+    "PROCESSING": "started_at",
+    "COMPLETED": "finished_at",
+    "ERROR": "finished_at",
 }
 
 
@@ -106,9 +40,27 @@ def next_change(name: str, row: Json, dice: Dice, at: datetime) -> Json:
         table.change(row["id"], **next_change("assignments", row, dice, at))
 
     Args:
-        name: Which list the row is of.
+        name: Its list: assignments, operations, app_items or user_skills.
         row: The row as it is.
         dice: Decides.
-        at: When it happens. Dates are printed to the millisecond, so none is earlier.
+        at: When it changes, with a zone.
     """
-    return _NEXT[name](row, at, dice)
+    if name == "user_skills":
+        value = dice.randrange(101)
+        return {"value": value, "exact_value": value, "modified": dice.print_date(at)}
+    old = row["status"]
+    status = dice.pick(_NEXT.get(old, (old,)))
+    if status == old:
+        return {"progress": dice.randrange(100)} if status == "RUNNING" else {}
+    change: Json = {"status": status, _DATES.get(status, status.lower()): dice.print_date(at)}
+    if status == "SUBMITTED":
+        change["solutions"] = make_solutions(dice, row["tasks"])
+    elif status == "REJECTED":
+        change["public_comment"] = "Too many mistakes"
+    elif status in {"RUNNING", "SUCCESS", "FAIL"}:
+        change["progress"] = 0 if status == "RUNNING" else 100
+    elif status == "COMPLETED":
+        change["output_data"] = dice.pick(OUTPUTS)
+    elif status == "ERROR":
+        change["errors"] = [ITEM_ERROR]
+    return change

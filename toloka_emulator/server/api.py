@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import struct
+from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,10 +14,9 @@ from aiohttp import web
 from msgspec import UNSET
 from multidict import CIMultiDict
 
-from toloka_emulator.data.pools import OWNER
 from toloka_emulator.server.errors import ApiError
 from toloka_emulator.server.faults import Fault, Faults
-from toloka_emulator.server.log import Log, SlidingSecond
+from toloka_emulator.server.log import Log
 from toloka_emulator.server.query import read_query, refuse_params
 from toloka_emulator.server.resources import RESOURCES, Resource
 from toloka_emulator.server.table import Table
@@ -34,7 +34,7 @@ OAUTH_TOKEN = "EmulatorOfTolokaOAuthToken0123456789"
 
 # Who asks, where a test did not say: the example of the openapi.
 REQUESTER = {
-    "id": OWNER["id"],
+    "id": "566ec2b0ff0deeaae5f9d500629de162",
     "balance": 121.3,
     "public_name": {"EN": "Jack Smith"},
     "company": {
@@ -43,46 +43,34 @@ REQUESTER = {
     },
 }
 
-_TOO_MANY = Fault(status=429)
-
 
 class Api:
     """What is answered below `/api`. The attributes may be changed while it runs.
 
-    Attributes:
-        keys: API keys that are accepted.
-        oauth_tokens: OAuth tokens that are accepted.
+    Args:
         accounts: Ids that `X-Act-Under-Account-ID` may name.
         latency: Seconds that each answer takes.
         requests_per_second: As many are answered in any one second; None: no limit.
-        tables: The rows of each list, by the names of `RESOURCES`.
-        removed_pools: Ids of pools that there are no more: what is asked of them is answered 404.
-        archived_logs: Ids of operations whose logs can no longer be read.
-        faults: What goes wrong.
-        log: What was asked.
     """
 
     def __init__(
         self,
         *,
-        keys: Collection[str] = (KEY,),
-        oauth_tokens: Collection[str] = (OAUTH_TOKEN,),
         accounts: Collection[str] = (),
         latency: float = 0,
         requests_per_second: int | None = None,
     ) -> None:
-        self.keys = set(keys)
-        self.oauth_tokens = set(oauth_tokens)
-        self.accounts = set(accounts)
+        self.key, self.oauth_token = KEY, OAUTH_TOKEN  # that are accepted
+        self.accounts = accounts
         self.latency = latency
         self.requests_per_second = requests_per_second
         self.tables = {name: Table(resource) for name, resource in RESOURCES.items()}
         self.faults = Faults()
         self.log = Log()
-        self.removed_pools: set[str] = set()
-        self.archived_logs: set[str] = set()
+        self.removed_pools: set[str] = set()  # what is asked of these is answered 404
+        self.archived_logs: set[str] = set()  # by operation: they can no longer be read
         self._by_path = [(_pattern(table.resource), table) for table in self.tables.values()]
-        self._passed = SlidingSecond()
+        self._answered: deque[float] = deque()  # when requests within a second were answered
 
     async def handle(self, asked: web.Request) -> web.Response:
         """Answer one request, and log it."""
@@ -104,9 +92,11 @@ class Api:
     def _fault(self, request: Request) -> Fault:
         """Find what goes wrong with a request; to be one too many comes first."""
         if self.requests_per_second is not None:
-            if self._passed.count(request.started) >= self.requests_per_second:
-                return _TOO_MANY
-            self._passed.add(request.started)
+            while self._answered and self._answered[0] <= request.started - 1:
+                self._answered.popleft()
+            if len(self._answered) >= self.requests_per_second:
+                return Fault(status=429)
+            self._answered.append(request.started)
         return self.faults.take(request.path, request.params)
 
     def _answer(self, request: Request, fault: Fault) -> tuple[int, bytes]:
@@ -121,51 +111,42 @@ class Api:
         return 200, self._read(request, fault)
 
     def _authorize(self, headers: Mapping[str, str]) -> None:
-        form, _, secret = headers.get("Authorization", "").partition(" ")
-        if secret not in {"ApiKey": self.keys, "OAuth": self.oauth_tokens}.get(form, ()):
+        accepted = (f"ApiKey {self.key}", f"OAuth {self.oauth_token}")
+        if headers.get("Authorization") not in accepted:
             raise ApiError(401, "No such key or token, or sent in the form of the other")
-        account = headers.get("X-Act-Under-Account-ID")
-        if account is not None and account not in self.accounts:
+        if headers.get("X-Act-Under-Account-ID") not in {None, *self.accounts}:
             raise ApiError(403, "No access to this account")
 
     def _read(self, request: Request, fault: Fault) -> bytes:
         """Read a page of a list (`/api/v1/pools`), one row (`/api/v1/pools/17`), or a whole log."""
         table, parent, row_id = self._find(request.path)
+        resource = table.resource
         if request.method != "GET":
             raise ApiError(405, "The emulator only knows GET")
-        if parent is not None and not self._is_known(table.resource, parent):
-            raise ApiError(404, f"No such row of {table.resource.parent}")
+        if parent is not None:
+            _row(self.tables[resource.parent], parent)
         if row_id is not None:
-            refuse_params(table.resource, request.params)
+            refuse_params(resource, request.params)
             return _row(table, row_id, parent)
-        query = read_query(table.resource, request.params.items(), parent=parent)
-        if table.resource.answers == "one":
+        query = read_query(resource, request.params.items(), parent=parent)
+        if resource.answers == "one":
             return next(iter(table.raw_rows()), msgspec.json.encode(REQUESTER))
-        if table.resource.answers == "array":
-            return self._log(table, str(parent))
-        if table.resource.apart_by == "pool_id" and not self.removed_pools.isdisjoint(
-            value for name, _, value in query.filters if name == "pool_id"
-        ):
+        if resource.answers == "array":
+            return self._whole_log(table, str(parent))
+        wanted = {value for name, _, value in query.filters if name == resource.group_by}
+        if not wanted.isdisjoint(self.removed_pools):
             raise ApiError(404, "No such pool")
         return _page(table, query, fault)
 
     def _find(self, path: str) -> tuple[Table, str | None, str | None]:
         """Find the table that a path is of, with the ids of a parent and of a row in it."""
         for pattern, table in self._by_path:
-            match = pattern.fullmatch(path)
-            if match:
+            if match := pattern.fullmatch(path):
                 ids = match.groupdict()
                 return table, ids.get("parent"), ids.get("id")
         raise ApiError(404, "No such resource")
 
-    def _is_known(self, resource: Resource, parent: str) -> bool:
-        try:
-            self.tables[str(resource.parent)].get(parent)
-        except KeyError:
-            return False
-        return True
-
-    def _log(self, table: Table, operation_id: str) -> bytes:
+    def _whole_log(self, table: Table, operation_id: str) -> bytes:
         """Write a bare array, though the openapi says one object: toloka-kit reads an array.
 
         No source tells the status that goes with the code.
@@ -184,7 +165,7 @@ def _pattern(resource: Resource) -> re.Pattern[str]:
     return re.compile(f"{path}(/(?P<id>[^/]+))?" if resource.single else path)
 
 
-def _row(table: Table, row_id: str, parent: str | None) -> bytes:
+def _row(table: Table, row_id: str, parent: str | None = None) -> bytes:
     try:
         return table.get(row_id, parent=parent)
     except KeyError:

@@ -28,82 +28,59 @@ from aiohttp import web
 from toloka_emulator.server.faults import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from aiohttp.typedefs import Handler
 
     from toloka_emulator.server.emulator import Emulator
-    from toloka_emulator.server.table import Table
+
+    # Takes what path and query name, and the body; gives the JSON to answer, if there is any.
+    Action = Callable[[Emulator, Mapping[str, str], bytes], bytes | None]
+
+_encode = msgspec.json.encode
 
 
-@web.middleware
-async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer 400 to what makes no sense, rather than 500."""
-    try:
-        return await handler(request)
-    except (LookupError, ValueError) as error:  # msgspec's errors are ValueErrors
-        return web.Response(status=400, text=f"{type(error).__name__}: {error}")
+def control_of(emulator: Emulator) -> web.Application:
+    """Make the application that drives an emulator."""
+    app = web.Application()
+    for method, path, action in _ROUTES:
+        app.router.add_route(method, path, _handler(emulator, action))
+    return app
 
 
-class Control:
-    """The handlers of `/_emulator`.
+def _handler(emulator: Emulator, action: Action) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        named = {**request.query, **request.match_info}
+        try:
+            answer = action(emulator, named, await request.read())
+        except (LookupError, ValueError) as error:  # msgspec's errors are ValueErrors
+            return web.Response(status=400, text=f"{type(error).__name__}: {error}")
+        if answer is None:
+            return web.Response(status=201 if request.method == "POST" else 204)
+        return web.Response(body=answer, content_type="application/json")
 
-    Args:
-        emulator: What they drive.
-    """
+    return handle
 
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
 
-    def app(self) -> web.Application:
-        """Put them together; paths that could be taken for the name of a list come first."""
-        app = web.Application(middlewares=[_explain])
-        app.add_routes(
-            [
-                web.post("/faults", self._add_fault),
-                web.delete("/faults", self._clear_faults),
-                web.get("/requests", self._requests),
-                web.delete("/requests", self._clear_requests),
-                web.get("/stats", self._stats),
-                web.get("/{list}", self._rows),
-                web.post("/{list}", self._add_rows),
-                web.patch("/{list}/{id:.+}", self._change_row),
-                web.delete("/pools/{id}", self._remove_pool),
-                web.delete("/operation_logs/{id}", self._archive_log),
-            ]
-        )
-        return app
+def _rows(emulator: Emulator, named: Mapping[str, str], _body: bytes) -> bytes:
+    return b"[%s]" % b",".join(emulator.tables[named["list"]].raw_rows())
 
-    async def _rows(self, request: web.Request) -> web.Response:
-        return _json(b"[%s]" % b",".join(self._table(request).raw_rows()))
 
-    async def _add_rows(self, request: web.Request) -> web.Response:
-        rows = msgspec.json.decode(await request.read(), type=list[msgspec.Raw])
-        self._table(request).add(map(bytes, rows), visible_in=_visible_in(request))
-        return web.Response(status=201)
+def _add_rows(emulator: Emulator, named: Mapping[str, str], body: bytes) -> None:
+    rows = msgspec.json.decode(body, type=list[msgspec.Raw])
+    visible_in = float(named.get("visible_in", 0))
+    emulator.tables[named["list"]].add(map(bytes, rows), visible_in=visible_in)
 
-    async def _change_row(self, request: web.Request) -> web.Response:
-        fields = msgspec.json.decode(await request.read(), type=dict[str, msgspec.Raw])
-        row_id = request.match_info["id"]
-        self._table(request).change(row_id, visible_in=_visible_in(request), **fields)
-        return web.Response(status=204)
 
-    async def _remove_pool(self, request: web.Request) -> web.Response:
-        self._emulator.remove_pool(request.match_info["id"])
-        return web.Response(status=204)
+def _change_row(emulator: Emulator, named: Mapping[str, str], body: bytes) -> None:
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    visible_in = float(named.get("visible_in", 0))
+    emulator.tables[named["list"]].change(named["id"], visible_in=visible_in, **fields)
 
-    async def _archive_log(self, request: web.Request) -> web.Response:
-        self._emulator.archive_log(request.match_info["id"])
-        return web.Response(status=204)
 
-    async def _add_fault(self, request: web.Request) -> web.Response:
-        self._emulator.faults.add(msgspec.json.decode(await request.read(), type=Fault))
-        return web.Response(status=201)
-
-    async def _clear_faults(self, _request: web.Request) -> web.Response:
-        self._emulator.faults.clear()
-        return web.Response(status=204)
-
-    async def _requests(self, _request: web.Request) -> web.Response:
-        requests = [
+def _requests(emulator: Emulator, _named: Mapping[str, str], _body: bytes) -> bytes:
+    return _encode(
+        [
             {
                 "method": entry.method,
                 "path": entry.path,
@@ -114,30 +91,32 @@ class Control:
                 "ended": entry.ended,
                 "status": entry.status,
             }
-            for entry in self._emulator.log.requests()
+            for entry in emulator.requests
         ]
-        return _json(msgspec.json.encode(requests))
+    )
 
-    async def _clear_requests(self, _request: web.Request) -> web.Response:
-        self._emulator.log.clear()
-        return web.Response(status=204)
 
-    async def _stats(self, _request: web.Request) -> web.Response:
-        log = self._emulator.log
-        stats = {
+def _stats(emulator: Emulator, _named: Mapping[str, str], _body: bytes) -> bytes:
+    log = emulator.log
+    return _encode(
+        {
             "requests": len(log.requests()),
             "most_in_flight": log.most_in_flight,
             "most_in_a_second": log.most_in_a_second,
         }
-        return _json(msgspec.json.encode(stats))
-
-    def _table(self, request: web.Request) -> Table:
-        return self._emulator.tables[request.match_info["list"]]
+    )
 
 
-def _visible_in(request: web.Request) -> float:
-    return float(request.query.get("visible_in", "0"))
-
-
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json")
+# Paths that could be taken for the name of a list come first.
+_ROUTES: tuple[tuple[str, str, Action], ...] = (
+    ("POST", "/faults", lambda it, _, body: it.faults.add(msgspec.json.decode(body, type=Fault))),
+    ("DELETE", "/faults", lambda it, *_: it.faults.clear()),
+    ("GET", "/requests", _requests),
+    ("DELETE", "/requests", lambda it, *_: it.clear_requests()),
+    ("GET", "/stats", _stats),
+    ("GET", "/{list}", _rows),
+    ("POST", "/{list}", _add_rows),
+    ("PATCH", "/{list}/{id:.+}", _change_row),
+    ("DELETE", "/pools/{id}", lambda it, named, _: it.remove_pool(named["id"])),
+    ("DELETE", "/operation_logs/{id}", lambda it, named, _: it.archived_logs.add(named["id"])),
+)

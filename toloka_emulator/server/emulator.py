@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from toloka_emulator.server.api import Api
-from toloka_emulator.server.control import Control
+from toloka_emulator.server.control import control_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
@@ -28,14 +28,12 @@ class Emulator(Api):
 
     Args:
         pools: The pools there are from the start.
-        rows: Rows of other lists that there are from the start, by the names of `RESOURCES`.
+        rows: Rows of all lists that there are from the start, by the names of `RESOURCES`.
         port: Where to listen; 0: on any free port.
         settings: What `Api` takes.
 
     Attributes:
         pools: The pools, to be read, added and changed.
-        key: An API key that is accepted.
-        oauth_token: An OAuth token that is accepted.
     """
 
     def __init__(
@@ -51,8 +49,6 @@ class Emulator(Api):
         self.pools.add(pools)
         for name, new in (rows or {}).items():
             self.tables[name].add(new)
-        self.key = min(self.keys)
-        self.oauth_token = min(self.oauth_tokens)
         self._port = port
 
     def __enter__(self) -> Self:
@@ -83,23 +79,19 @@ class Emulator(Api):
         """The greatest number of requests that waited for an answer at once."""
         return self.log.most_in_flight
 
+    def clear_requests(self) -> None:
+        """Forget the requests so far, and count anew."""
+        self.log.clear()
+
     def remove_pool(self, pool_id: str) -> None:
         """Take a pool away: it is listed no more, and what is asked of it is answered 404."""
         self.pools.remove(pool_id)
         self.removed_pools.add(pool_id)
 
-    def archive_log(self, operation_id: str) -> None:
-        """Let the log of an operation be answered 404 with OPERATION_LOGS_ARCHIVED."""
-        self.archived_logs.add(operation_id)
-
-    def clear_requests(self) -> None:
-        """Forget the requests so far, and count anew."""
-        self.log.clear()
-
     async def _start(self) -> None:
         app = web.Application(client_max_size=_LARGEST_BODY)
         app.router.add_route("*", "/api/{path:.*}", self.handle)
-        app.add_subapp("/_emulator", Control(self).app())
+        app.add_subapp("/_emulator", control_of(self))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # toloka-kit 1.2.3, error_codes.py; a status that is not here goes by its name in HTTP.
 CODES = {
+    **{status.value: status.name for status in http.HTTPStatus},
     400: "VALIDATION_ERROR",
     401: "AUTHENTICATION_ERROR",
     403: "ACCESS_DENIED",
@@ -42,18 +43,11 @@ class ApiError(Exception):
         code: str | None = None,
     ) -> None:
         super().__init__(message)
+        error = {
+            "request_id": str(uuid.uuid4()),
+            "code": code or CODES.get(status, "UNKNOWN"),
+            "message": message,
+        }
         self.status = status
-        self.body = _error_body(status, message, payload, code)
-
-
-def _error_body(
-    status: int, message: str, payload: Mapping[str, object] | None, code: str | None
-) -> bytes:
-    """Write `{"request_id", "code", "message"[, "payload"]}` (openapi: HTTP status codes)."""
-    names = {known.value: known.name for known in http.HTTPStatus}
-    error = {
-        "request_id": str(uuid.uuid4()),
-        "code": code or CODES.get(status) or names.get(status, "UNKNOWN"),
-        "message": message,
-    }
-    return msgspec.json.encode(error if payload is None else {**error, "payload": payload})
+        # openapi: "HTTP status codes".
+        self.body = msgspec.json.encode({**error, "payload": payload} if payload else error)

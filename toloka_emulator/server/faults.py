@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
@@ -17,37 +18,25 @@ if TYPE_CHECKING:
 class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """What goes wrong, with which requests. As JSON it has the same fields.
 
-    Attributes:
-        times: How many requests it hits; None: every one.
-        after: How many matching requests pass unharmed before.
-        path: Hits requests to this path only; may hold the wildcards of `fnmatch`.
-        params: Hits requests with these parameters only; values may hold wildcards.
-        delay: Seconds that the answer takes longer.
-        status: The HTTP status. Without `body` the answer is Toloka's error for that status.
-        headers: Headers of the answer, beside or in place of the usual ones.
-        body: The body; text and bytes as they are, all else as JSON. Without `status` it is a 200.
-        quota: Answers 429, with the quota that ran out as `payload.interval`.
-        reset: Resets the connection before anything is answered.
-        cut: Closes the connection after half of the body.
-        has_more: Takes the place of `has_more` of a list, whatever JSON it is.
-        without_has_more: Leaves `has_more` out of a list.
-        without_items: Empties the list, and leaves `has_more` as it is.
+    Without a `body`, the answer is Toloka's error for the `status`. A body goes out as it is if it
+    is text or bytes, else as JSON; without a `status`, with 200. Paths and values of parameters may
+    hold the wildcards of `fnmatch`.
     """
 
-    times: int | None = 1
-    after: int = 0
-    path: str = "*"
-    params: dict[str, str] = {}
-    delay: float = 0
-    status: int | None = None
-    headers: dict[str, str] = {}
+    times: int | None = 1  # how many requests it hits; None: every one
+    after: int = 0  # how many matching requests pass unharmed before
+    path: str = "*"  # hits requests to this path only
+    params: dict[str, str] = {}  # hits requests with these parameters only
+    delay: float = 0  # seconds that the answer takes longer
+    status: int | None = None  # the HTTP status
+    headers: dict[str, str] = {}  # beside the usual ones or in place of them
     body: object = UNSET
-    quota: Literal["MIN", "HOUR", "DAY"] | None = None
-    reset: bool = False
-    cut: bool = False
-    has_more: object = UNSET
-    without_has_more: bool = False
-    without_items: bool = False
+    quota: Literal["MIN", "HOUR", "DAY"] | None = None  # 429, this being its `payload.interval`
+    reset: bool = False  # resets the connection before anything is answered
+    cut: bool = False  # closes the connection after half of the body
+    has_more: object = UNSET  # takes the place of `has_more` of a list, whatever JSON it is
+    without_has_more: bool = False  # leaves `has_more` out of a list
+    without_items: bool = False  # empties the list, and leaves `has_more` as it is
 
     def matches(self, path: str, params: Mapping[str, str]) -> bool:
         """Tell whether a request is of those that it hits."""
@@ -56,20 +45,10 @@ class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
             for name, value in self.params.items()
         )
 
-
-NO_FAULT = Fault()
-
-
-@dataclass
-class _Pending:
-    fault: Fault
-    seen: int = 0  # matching requests so far
-
-    def hits(self) -> bool:
-        """Count a matching request, and tell whether the fault hits it."""
-        self.seen += 1
-        number = self.seen - self.fault.after
-        return number > 0 and (self.fault.times is None or number <= self.fault.times)
+    def hits(self, number: int) -> bool:
+        """Tell whether it hits the matching request of this number, from 0."""
+        times = math.inf if self.times is None else self.times
+        return 0 <= number - self.after < times
 
 
 class Faults:
@@ -77,22 +56,22 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pending: list[_Pending] = []
+        self._waiting: list[tuple[Fault, itertools.count[int]]] = []
 
     def add(self, fault: Fault) -> None:
         """Let a fault wait, behind those that do already."""
         with self._lock:
-            self._pending.append(_Pending(fault))
+            self._waiting.append((fault, itertools.count()))
 
     def clear(self) -> None:
         """Forget all faults."""
         with self._lock:
-            self._pending.clear()
+            self._waiting.clear()
 
     def take(self, path: str, params: Mapping[str, str]) -> Fault:
-        """Give the fault that hits this request, or `NO_FAULT`."""
+        """Give the fault that hits this request; one without any effect if none does."""
         with self._lock:
-            for pending in self._pending:
-                if pending.fault.matches(path, params) and pending.hits():
-                    return pending.fault
-        return NO_FAULT
+            for fault, numbers in self._waiting:
+                if fault.matches(path, params) and fault.hits(next(numbers)):
+                    return fault
+        return Fault()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -12,75 +13,91 @@ if TYPE_CHECKING:
 _DIGITS = 20  # as many as the largest number of 64 bits has
 
 
+@dataclass(frozen=True)
+class Filter:
+    """A filter of a list.
+
+    Kinds: `date`, `text` and `number` compare, with `_gt`, `_gte`, `_lt`, `_lte` behind the name of
+    the filter; `number` is also given as it is, as a `value` is. Of an object, the value is its
+    `id`. Several `values` may be given, of which a row has one. Of `members` too, of which a row
+    may hold several: rows with any of these pass, or with `_ne` rows with none. Of what it is
+    `holding`, a row has several, and one is given. `ignored` decides nothing.
+    """
+
+    kind: Literal["date", "text", "number", "value", "values", "members", "holding", "ignored"]
+    values: tuple[str, ...] = ()  # what may be given, if that is not free
+    field: str = ""  # where in a row the value is, if not in a field of the filter's name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resource:
     """The facts of a list that decide how it answers.
 
-    Attributes:
-        path: Where the list is; `{…}` stands for the id of its parent, and names the field of a row
-            that holds it. A single row is at `path/{id}`.
-        parent: Which list the parent is of.
-        answers: The form: `items` or `content` in pages, a bare `array` of all, `rows` one by one
-            by their ids only, or the `one` row that there is.
-        cap: The most rows that `limit` may ask for.
-        default_limit: How many rows come without `limit`.
-        ids: Whether ids are decimal numbers, ordered as such, or texts; `positions` are integers.
-        id_field: The field that holds the id, and that names the filters of it.
-        within_parent: Whether ids are only unique within a parent.
-        single: Whether there is a path for a single row.
-        unanswered: Fields that are given to the emulator, and kept from its answers.
-        dates: What can be filtered by date with `_gt`, `_gte`, `_lt`, `_lte`.
-        texts: What can be filtered so, compared as text.
-        numbers: What can be filtered so and by one value, as integers.
-        exact: What can be filtered by one value; of an object, by its `id`.
-        several: What can be filtered by several values, of which a row has one.
-        members: Filters that name some values, of which a row may hold several. Rows with any of
-            these pass; with `_ne` behind the filter's name, rows with none of them.
-        holding: Filters by one value, of which a row may hold several.
-        without_effect: Parameters that are taken, and decide nothing that the emulator knows of.
-        fields: Where in a row the values of filters are, if not in a field of the filter's name.
-        apart_by: The filter, or the field of the parent, by which rows are kept apart: what has the
-            same value is found in time that does not grow with the rest.
-        one_of: Filters of which at least one has to be there.
-        needed_with: Filters that have to be there beside another one of this value.
-        sort_by: What `sort` may name.
-        values: What a filter may be, if that is not free.
+    A list answers with pages of `items`, or in the apps API of `content`; with a bare `array` of
+    all; `rows` come one by one by their ids only; or there is `one` row alone. Ids are decimal
+    numbers, ordered as such, or texts, or integers that are positions.
     """
 
-    path: str
-    parent: str | None = None
+    path: str  # {…} stands for the id of a parent; a single row is at `path/{id}`
     answers: Literal["items", "content", "array", "rows", "one"] = "items"
-    cap: int = 0
-    default_limit: int = 50
-    ids: Literal["numbers", "texts", "positions"]
-    id_field: str = "id"
-    within_parent: bool = False
-    single: bool = True
+    cap: int = 0  # the most rows that `limit` may ask for
+    ids: Literal["numbers", "texts", "positions"] = "texts"
+    id_field: str = "id"  # holds the id, and names the filters of it
+    single: bool = True  # whether there is a path for a single row
+    # Fields that are given to the emulator, and kept from its answers: what tells the parent, and
+    # the position. The ids of such a list are only unique within a parent.
     unanswered: tuple[str, ...] = ()
-    dates: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
-    numbers: tuple[str, ...] = ()
-    exact: tuple[str, ...] = ()
-    several: tuple[str, ...] = ()
-    members: tuple[str, ...] = ()
-    holding: tuple[str, ...] = ()
-    without_effect: tuple[str, ...] = ()
-    fields: Mapping[str, str] = field(default_factory=dict)
-    apart_by: str | None = None
-    one_of: tuple[str, ...] = ()
+    filters: Mapping[str, Filter] = field(default_factory=dict)  # beside those of the id
+    one_of: tuple[str, ...] = ()  # filters of which at least one has to be there
+    # Filters that have to be there beside another one of this value.
     needed_with: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    sort_by: tuple[str, ...] = ()
-    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sort_by: tuple[str, ...] = ()  # what `sort` may name, if not the id and the dates
+
+    @cached_property
+    def parent_field(self) -> str:
+        """The field of a row that holds the id of its parent, if the list has one."""
+        return self.path.partition("{")[2].partition("}")[0]
 
     @property
-    def parent_field(self) -> str:
-        """The field of a row that holds the id of its parent."""
-        return self.path.partition("{")[2].partition("}")[0]
+    def parent(self) -> str:
+        """Which list the parent is of."""
+        return f"{self.parent_field.removesuffix('_id')}s" if self.parent_field else ""
+
+    @cached_property
+    def group_by(self) -> str:
+        """The filter, or the field of the parent, by which rows are kept in groups.
+
+        A page of a group is found in time that does not grow with the other groups.
+        """
+        return self.parent_field or ("pool_id" if "pool_id" in self.one_of else "")
+
+    @cached_property
+    def dates(self) -> list[str]:
+        """The filters by date; the first is when a row came to be."""
+        return [name for name, known in self.filters.items() if known.kind == "date"]
+
+    @cached_property
+    def sorts(self) -> tuple[str, ...]:
+        """What `sort` may name."""
+        return self.sort_by or (self.id_field, *self.dates)
+
+    @property
+    def default_limit(self) -> int:
+        """How many rows come without `limit`."""
+        return 100 if self.answers == "content" else 50
 
     @property
     def in_pages(self) -> bool:
         """Whether the list takes filters, a limit and an order."""
         return self.answers in {"items", "content"}
+
+    def field_of(self, name: str) -> str:
+        """Say where in a row the value of a filter is, as `created` or `details.pool_id`."""
+        return self.filters[name].field or name if name in self.filters else name
+
+    def kind_of(self, name: str) -> str:
+        """Say how the values of a filter, or of what rows are sorted by, compare."""
+        return self.filters[name].kind if name in self.filters else "value"
 
     def key(self, row_id: str) -> str:
         """Make an id comparable: numbers are filled up with zeros, so that texts order as they do.
@@ -103,6 +120,38 @@ def as_number(text: str) -> str:
     return text.zfill(_DIGITS)
 
 
+_DATE, _VALUE, _NUMBER = Filter("date"), Filter("value"), Filter("number")
+_CREATED = {"created": _DATE}
+_POOL_FILTERS = {
+    **_CREATED,
+    "last_started": _DATE,
+    "status": Filter("value", ("OPEN", "CLOSED", "LOCKED", "ARCHIVED")),
+    "project_id": _VALUE,
+}
+_TASK_FILTERS = {**_CREATED, "overlap": _NUMBER, "pool_id": _VALUE}
+_HOLDING_TASK = Filter("holding", field="tasks[].id")
+_FOLDERS = ("AUTOMATIC_NOTIFICATION", "IMPORTANT", "INBOX", "OUTBOX", "UNREAD")
+_SCOPES = ("ALL_PROJECTS", "POOL", "PROJECT", "SYSTEM")
+_OPERATIONS = (
+    "ANALYTICS",
+    *(f"POOL.{action}" for action in ("ARCHIVE", "CLONE", "CLOSE", "OPEN")),
+    "PROJECT.ARCHIVE",
+    "SOLUTION.AGGREGATE",
+    *(f"{made}.BATCH_CREATE" for made in ("TASK", "TASK_SUITE", "USER_BONUS")),
+    *(f"TRAINING.{action}" for action in ("ARCHIVE", "CLONE", "CLOSE", "OPEN")),
+)
+_ASSIGNMENT_STATUSES = ("ACTIVE", "SUBMITTED", "ACCEPTED", "REJECTED", "SKIPPED", "EXPIRED")
+_STEPS = ("APPROVED", "CREATED", "EXPIRED", "REJECTED", "SKIPPED", "SUBMITTED")
+_EVENTS = (
+    *(f"ASSIGNMENT_{step}" for step in _STEPS),
+    "DYNAMIC_OVERLAP_COMPLETED",
+    "POOL_CLOSED",
+    "TEST_EVENT",
+)
+_FAILED_STATUSES = ("ERROR", "CANCELLED", "ARCHIVE", "NO_MONEY", "STOPPED")
+_ITEM_STATUSES = ("NEW", "PROCESSING", "COMPLETED", *_FAILED_STATUSES)
+_BATCH_STATUSES = ("LOADING", "QUEUED", "STOPPING", *_ITEM_STATUSES)
+
 # openapi: the GET of each list; default: "Filtering requests" of the introduction; caps that the
 # openapi does not tell: toloka-kit 1.2.3.
 RESOURCES = {
@@ -110,284 +159,165 @@ RESOURCES = {
         path="/api/v1/projects",
         cap=300,
         ids="numbers",
-        dates=("created",),
-        exact=("status", "owner"),
+        filters={**_CREATED, "status": Filter("value", ("ACTIVE", "ARCHIVED")), "owner": _VALUE},
         sort_by=("id", "created", "public_name", "private_comment"),
-        values={"status": ("ACTIVE", "ARCHIVED")},
     ),
-    "pools": Resource(
-        path="/api/v1/pools",
-        cap=300,
-        ids="numbers",
-        dates=("created", "last_started"),
-        exact=("status", "project_id"),
-        sort_by=("id", "created", "last_started"),
-        values={"status": ("OPEN", "CLOSED", "LOCKED", "ARCHIVED")},
-    ),
-    "trainings": Resource(
-        path="/api/v1/trainings",
-        cap=300,
-        ids="numbers",
-        dates=("created", "last_started"),
-        exact=("status", "project_id"),
-        sort_by=("id", "created", "last_started"),
-        values={"status": ("OPEN", "CLOSED", "LOCKED", "ARCHIVED")},
-    ),
+    "pools": Resource(path="/api/v1/pools", cap=300, ids="numbers", filters=_POOL_FILTERS),
+    "trainings": Resource(path="/api/v1/trainings", cap=300, ids="numbers", filters=_POOL_FILTERS),
     "skills": Resource(
         path="/api/v1/skills",
         cap=100,
         ids="numbers",
-        dates=("created", "modified"),  # rows do not show the latter
-        exact=("name", "global"),
+        filters={
+            **_CREATED,
+            "modified": _DATE,  # rows do not show it
+            "name": _VALUE,
+            "global": Filter("value", ("true", "false")),
+        },
         sort_by=("id", "created"),
-        values={"global": ("true", "false")},
     ),
     "user_skills": Resource(
         path="/api/v1/user-skills",
         cap=1_000,
         ids="numbers",
-        dates=("created", "modified"),
-        exact=("user_id", "skill_id"),
-        sort_by=("id", "created", "modified"),
+        filters={**_CREATED, "modified": _DATE, "user_id": _VALUE, "skill_id": _VALUE},
     ),
     "user_restrictions": Resource(
         path="/api/v1/user-restrictions",
         cap=500,
         ids="numbers",
-        dates=("created",),
-        exact=("scope", "user_id", "pool_id", "project_id"),
+        filters={
+            **_CREATED,
+            "scope": Filter("value", _SCOPES),
+            "user_id": _VALUE,
+            "pool_id": _VALUE,
+            "project_id": _VALUE,
+        },
         needed_with={("scope", "POOL"): "pool_id", ("scope", "PROJECT"): "project_id"},
-        sort_by=("id", "created"),
-        values={"scope": ("ALL_PROJECTS", "POOL", "PROJECT", "SYSTEM")},
     ),
     "user_bonuses": Resource(
         path="/api/v1/user-bonuses",
         cap=300,
         ids="numbers",
-        dates=("created",),
-        exact=("user_id", "assignment_id"),
-        sort_by=("id", "created"),
+        filters={**_CREATED, "user_id": _VALUE, "assignment_id": _VALUE},
     ),
     "message_threads": Resource(
         path="/api/v1/message-threads",
         single=False,
         cap=300,
-        ids="texts",
-        dates=("created",),
-        members=("folder",),
-        fields={"folder": "folders"},
-        sort_by=("id", "created"),
-        values={"folder": ("AUTOMATIC_NOTIFICATION", "IMPORTANT", "INBOX", "OUTBOX", "UNREAD")},
+        filters={**_CREATED, "folder": Filter("members", _FOLDERS, field="folders")},
     ),
     "webhook_subscriptions": Resource(
         path="/api/v1/webhook-subscriptions",
         cap=300,
-        ids="texts",
-        dates=("created",),
-        exact=("event_type", "pool_id"),
-        sort_by=("id", "created"),
-        values={
-            "event_type": (
-                "ASSIGNMENT_APPROVED",
-                "ASSIGNMENT_CREATED",
-                "ASSIGNMENT_EXPIRED",
-                "ASSIGNMENT_REJECTED",
-                "ASSIGNMENT_SKIPPED",
-                "ASSIGNMENT_SUBMITTED",
-                "DYNAMIC_OVERLAP_COMPLETED",
-                "POOL_CLOSED",
-                "TEST_EVENT",
-            )
-        },
+        filters={**_CREATED, "event_type": Filter("value", _EVENTS), "pool_id": _VALUE},
     ),
     "operations": Resource(
         path="/api/v1/operations",
         cap=500,
-        ids="texts",
-        dates=("submitted", "finished"),
-        exact=("type", "status"),
-        sort_by=("id", "submitted", "finished"),
-        values={
-            "type": (
-                "ANALYTICS",
-                "POOL.ARCHIVE",
-                "POOL.CLONE",
-                "POOL.CLOSE",
-                "POOL.OPEN",
-                "PROJECT.ARCHIVE",
-                "SOLUTION.AGGREGATE",
-                "TASK_SUITE.BATCH_CREATE",
-                "TASK.BATCH_CREATE",
-                "TRAINING.ARCHIVE",
-                "TRAINING.CLONE",
-                "TRAINING.CLOSE",
-                "TRAINING.OPEN",
-                "USER_BONUS.BATCH_CREATE",
-            ),
-            "status": ("PENDING", "RUNNING", "SUCCESS", "FAIL"),
+        filters={
+            "submitted": _DATE,
+            "finished": _DATE,
+            "type": Filter("value", _OPERATIONS),
+            "status": Filter("value", ("PENDING", "RUNNING", "SUCCESS", "FAIL")),
         },
     ),
     "assignments": Resource(
         path="/api/v1/assignments",
         cap=100_000,
-        ids="texts",
-        dates=("created", "submitted", "accepted", "rejected", "skipped", "expired"),
-        exact=("pool_id", "task_suite_id", "user_id"),
-        several=("status",),
-        holding=("task_id",),
-        fields={"task_id": "tasks[].id"},
-        apart_by="pool_id",
-        one_of=("pool_id", "task_suite_id", "task_id"),
-        sort_by=("id", "created", "submitted", "accepted", "rejected", "skipped", "expired"),
-        values={
-            "status": ("ACTIVE", "SUBMITTED", "ACCEPTED", "REJECTED", "SKIPPED", "EXPIRED"),
+        filters={
+            **_CREATED,
+            **{status.lower(): _DATE for status in _ASSIGNMENT_STATUSES[1:]},
+            "pool_id": _VALUE,
+            "task_suite_id": _VALUE,
+            "task_id": _HOLDING_TASK,
+            "user_id": _VALUE,
+            "status": Filter("values", _ASSIGNMENT_STATUSES),
         },
+        one_of=("pool_id", "task_suite_id", "task_id"),
     ),
     "tasks": Resource(
-        path="/api/v1/tasks",
-        cap=100_000,
-        ids="texts",
-        dates=("created",),
-        numbers=("overlap",),
-        exact=("pool_id",),
-        apart_by="pool_id",
-        one_of=("pool_id",),
-        sort_by=("id", "created"),
+        path="/api/v1/tasks", cap=100_000, filters=_TASK_FILTERS, one_of=("pool_id",)
     ),
     "task_suites": Resource(
         path="/api/v1/task-suites",
         cap=100_000,
-        ids="texts",
-        dates=("created",),
-        numbers=("overlap",),
-        exact=("pool_id",),
-        holding=("task_id",),
-        fields={"task_id": "tasks[].id"},
-        apart_by="pool_id",
+        filters={**_TASK_FILTERS, "task_id": _HOLDING_TASK},
         one_of=("pool_id", "task_id"),
-        sort_by=("id", "created"),
     ),
     "attachments": Resource(
         path="/api/v1/attachments",
         cap=100,
-        ids="texts",
-        dates=("created",),
-        exact=("pool_id", "assignment_id", "name", "type", "user_id"),
-        fields={
-            "pool_id": "details.pool_id",
-            "assignment_id": "details.assignment_id",
-            "type": "attachment_type",
-            "user_id": "details.user_id",
+        filters={
+            **_CREATED,
+            "name": _VALUE,
+            "type": Filter("value", ("ASSIGNMENT_ATTACHMENT",), field="attachment_type"),
+            **{
+                name: Filter("value", field=f"details.{name}")
+                for name in ("pool_id", "assignment_id", "user_id")
+            },
         },
-        apart_by="pool_id",
         one_of=("pool_id", "assignment_id"),
-        sort_by=("id", "created"),
-        values={"type": ("ASSIGNMENT_ATTACHMENT",)},
     ),
     "aggregated_solutions": Resource(
         path="/api/v1/aggregated-solutions/{operation_id}",
-        parent="operations",
         cap=100_000,
-        ids="texts",
         id_field="task_id",
-        within_parent=True,
         single=False,
         unanswered=("operation_id",),
-        apart_by="operation_id",
-        sort_by=("task_id",),
     ),
     "operation_logs": Resource(
         path="/api/v1/operations/{operation_id}/log",
-        parent="operations",
         answers="array",
         ids="positions",
         id_field="number",
-        within_parent=True,
         single=False,
         unanswered=("operation_id", "number"),
-        apart_by="operation_id",
     ),
-    "requester": Resource(path="/api/v1/requester", answers="one", ids="texts", single=False),
-    "user_metadata": Resource(path="/api/v1/user-metadata", answers="rows", ids="texts"),
+    "requester": Resource(path="/api/v1/requester", answers="one", single=False),
+    "user_metadata": Resource(path="/api/v1/user-metadata", answers="rows"),
     # The openapi of the apps API.
     "apps": Resource(
-        path="/api/app/v0/apps",
-        answers="content",
-        cap=1_000,
-        default_limit=100,
-        ids="texts",
-        without_effect=("lang",),
-        sort_by=("id",),
+        path="/api/app/v0/apps", answers="content", cap=1_000, filters={"lang": Filter("ignored")}
     ),
     "app_projects": Resource(
         path="/api/app/v0/app-projects",
         answers="content",
         cap=5_000,
-        default_limit=100,
-        ids="texts",
-        dates=("created",),
-        texts=("name",),
-        exact=("app_id", "parent_app_project_id", "status"),
-        without_effect=("scope", "requester_ids"),  # rows do not tell who made a project
-        sort_by=("id", "created", "name"),
-        values={
-            "status": ("ARCHIVED", "CREATING", "ERROR", "READY"),
-            "scope": ("COMPANY", "MY", "REQUESTER_LIST"),
+        filters={
+            **_CREATED,
+            "name": Filter("text"),
+            "app_id": _VALUE,
+            "parent_app_project_id": _VALUE,
+            "status": Filter("value", ("ARCHIVED", "CREATING", "ERROR", "READY")),
+            # Rows do not tell who made a project.
+            "scope": Filter("ignored", ("COMPANY", "MY", "REQUESTER_LIST")),
+            "requester_ids": Filter("ignored"),
         },
+        sort_by=("id", "created", "name"),
     ),
     "app_items": Resource(
         path="/api/app/v0/app-projects/{app_project_id}/items",
-        parent="app_projects",
         answers="content",
         cap=1_000,
-        default_limit=100,
-        ids="texts",
-        dates=("created", "finished"),
-        exact=("batch_id", "status"),
-        fields={"created": "created_at", "finished": "finished_at"},
-        apart_by="app_project_id",
-        sort_by=("id", "created", "finished", "status"),
-        values={
-            "status": (
-                "NEW",
-                "PROCESSING",
-                "COMPLETED",
-                "ERROR",
-                "CANCELLED",
-                "ARCHIVE",
-                "NO_MONEY",
-                "STOPPED",
-            )
+        filters={
+            "created": Filter("date", field="created_at"),
+            "finished": Filter("date", field="finished_at"),
+            "batch_id": _VALUE,
+            "status": Filter("value", _ITEM_STATUSES),
         },
+        sort_by=("id", "created", "finished", "status"),
     ),
     "app_batches": Resource(
         path="/api/app/v0/app-projects/{app_project_id}/batches",
-        parent="app_projects",
         answers="content",
         cap=1_000,
-        default_limit=100,
-        ids="texts",
-        dates=("created",),
-        texts=("name",),
-        exact=("status",),
-        fields={"created": "created_at"},
-        apart_by="app_project_id",
-        sort_by=("id", "created", "name", "status"),
-        values={
-            "status": (
-                "NEW",
-                "QUEUED",
-                "PROCESSING",
-                "COMPLETED",
-                "ERROR",
-                "CANCELLED",
-                "NO_MONEY",
-                "ARCHIVE",
-                "LOADING",
-                "STOPPING",
-                "STOPPED",
-            )
+        filters={
+            "created": Filter("date", field="created_at"),
+            "name": Filter("text"),
+            "status": Filter("value", _BATCH_STATUSES),
         },
+        sort_by=("id", "created", "name", "status"),
     ),
 }
 """The lists that the emulator serves, by the name that `/_emulator/{name}` takes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import heapq
 import itertools
 import operator
@@ -14,11 +13,12 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toloka_emulator.server import dates
+from toloka_emulator.server.dates import IN_ROW, instant
 from toloka_emulator.server.resources import as_number
 
 if TYPE_CHECKING:
@@ -28,54 +28,20 @@ if TYPE_CHECKING:
 NewRow = Mapping[str, object] | bytes
 """A row as it is given: its JSON, or a mapping in which a Decimal keeps its digits."""
 
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
-_Getter = Callable[[Any], "str | None"]
-_EXACT_NUMBERS = msgspec.json.Decoder(float_hook=Decimal)
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_exactly = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """One writing of a row.
+    """One writing of a row."""
 
-    Attributes:
-        key: What orders it by id.
-        json: What is answered.
-        values: What it can be filtered and sorted by, in the order of `Table.names`, as text that
-            compares as it should.
-        shelf: What it is kept apart by; None: nothing.
-        version: Grows from one writing to the next.
-    """
-
-    key: str
-    json: bytes
-    values: tuple[str | None, ...]
-    shelf: str | None
-    version: int
-
-    def shuffled(self) -> int:
-        """Give its place where no order is asked for: the same each time, and not that of ids."""
-        return zlib.crc32(self.key.encode())
-
-
-class _Shelf:
-    """Keys, put in order when that is asked for."""
-
-    def __init__(self) -> None:
-        self._keys: list[str] = []
-        self._in_order = True
-
-    def add(self, keys: Iterable[str]) -> None:
-        self._keys.extend(keys)
-        self._in_order = False
-
-    def remove(self, key: str) -> None:
-        self._keys.remove(key)
-
-    def keys(self) -> list[str]:
-        if not self._in_order:
-            self._keys.sort()
-            self._in_order = True
-        return self._keys
+    key: str  # orders it by id
+    json: bytes  # what is answered
+    values: tuple[str | None, ...]  # of `Table.names`, as text that compares as it should
+    group: str | None  # the value of what the list is grouped by
+    version: int  # grows from one writing to the next
 
 
 class Table:
@@ -86,19 +52,22 @@ class Table:
 
     Attributes:
         resource: The facts of the list.
-        names: What its rows can be filtered and sorted by.
+        names: What its rows can be filtered and sorted by, other than by id.
     """
 
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
-        self.names = _names(resource)
-        self._decoder, self._getters = _reader(resource, self.names)
+        self.names = sorted({*resource.filters, *resource.sorts} - {resource.id_field})
+        self._fields = [
+            (resource.field_of(name), _CONVERTERS.get(resource.kind_of(name), _text))
+            for name in self.names
+        ]
         self._lock = threading.Lock()
         self._versions = itertools.count()
         self._written: dict[str, Row] = {}
         self._listed: dict[str, Row] = {}
-        self._all = _Shelf()  # the keys of _listed
-        self._shelves: defaultdict[str, _Shelf] = defaultdict(_Shelf)  # the same, apart
+        self._keys: defaultdict[str | None, list[str]] = defaultdict(list)  # of _listed, by group
+        self._unsorted: set[str | None] = set()  # groups; None is that of all rows
         self._late: list[tuple[float, int, Row]] = []  # a heap: visible at, version, row
 
     def __len__(self) -> int:
@@ -117,15 +86,12 @@ class Table:
         if self.resource.answers == "one" and len(new) + len(self) > 1:
             msg = "there can be only one"
             raise ValueError(msg)
-        with self._lock:
-            self._write(new, visible_in)
+        self._write(new.values(), visible_in)
 
     def change(self, row_id: str, /, *, visible_in: float = 0, **fields: object) -> None:
         """Set fields of a row; lists show it as it was for `visible_in` seconds more."""
-        old = _FIELDS.decode(self._whole(self._find(row_id)))
-        row = self._read(_ENCODER.encode({**old, **fields}))
-        with self._lock:
-            self._write({row.key: row}, visible_in)
+        old = _decode_fields(self._whole(self._find(row_id)))
+        self._write([self._read(_encode({**old, **fields}))], visible_in)
 
     def remove(self, row_id: str) -> None:
         """Take a row away, from lists at once.
@@ -138,11 +104,9 @@ class Table:
             self._late = [entry for entry in self._late if entry[2].key != row.key]
             heapq.heapify(self._late)
             del self._written[row.key]
-            if row.key in self._listed:
-                self._all.remove(row.key)
-                listed = self._listed.pop(row.key)
-                if listed.shelf is not None:
-                    self._shelves[listed.shelf].remove(row.key)
+            if listed := self._listed.pop(row.key, None):
+                for group in {None, listed.group}:
+                    self._keys[group].remove(row.key)
 
     def raw_rows(self) -> list[bytes]:
         """Give the JSON of every row written, visible yet or not, in order of id.
@@ -154,7 +118,7 @@ class Table:
 
     def rows(self) -> list[dict[str, Any]]:
         """Give every row written, in order of id; numbers keep their digits, as int or Decimal."""
-        return [_EXACT_NUMBERS.decode(row) for row in self.raw_rows()]
+        return [_decode_exactly(row) for row in self.raw_rows()]
 
     def get(self, row_id: str, *, parent: str | None = None) -> bytes:
         """Give the answer that is one row, visible in lists yet or not.
@@ -163,14 +127,13 @@ class Table:
             KeyError: There is no such row, or it is of another parent than this.
         """
         row = self._find(row_id)
-        if parent is not None and row.shelf != parent:
+        if parent is not None and row.group != parent:
             raise KeyError(row_id)
         return row.json
 
     def find(self, query: Query) -> tuple[list[bytes], bool]:
         """Give the JSON of the rows that a query asks for, and whether there are more of them."""
         with self._lock:
-            self._list_late_rows()
             by = self.resource.id_field
             by_id = query.sort[:1] in ([(by, False)], [(by, True)])
             found = self._within(query, descending=by_id and query.sort[0][1])
@@ -182,9 +145,7 @@ class Table:
     def of_parent(self, parent: str) -> list[bytes]:
         """Give the JSON of all rows of a parent, in order of id."""
         with self._lock:
-            self._list_late_rows()
-            keys = self._shelves[parent].keys() if parent in self._shelves else []
-            return [self._listed[key].json for key in keys]
+            return [self._listed[key].json for key in self._sorted_keys(parent)]
 
     def _find(self, row_id: str) -> Row:
         before, slash, own = row_id.rpartition("/")
@@ -197,19 +158,16 @@ class Table:
 
     def _within(self, query: Query, *, descending: bool) -> Iterator[Row]:
         """Find matching rows in order of id, no further than they are asked for."""
-        keys = self._shelf(query)
-        before = f"{query.parent}/" if self.resource.within_parent else ""
+        keys = self._sorted_keys(self._group_of(query))
+        before = f"{query.parent}/" if self.resource.unanswered else ""
         start, stop = 0, len(keys)
         for suffix, own in query.ids:
-            key = before + own
-            if suffix == "gt":
-                start = max(start, bisect_right(keys, key))
-            elif suffix == "gte":
-                start = max(start, bisect_left(keys, key))
-            elif suffix == "lt":
-                stop = min(stop, bisect_left(keys, key))
+            bisect = bisect_left if suffix in {"gte", "lt"} else bisect_right
+            place = bisect(keys, before + own)
+            if suffix.startswith("g"):
+                start = max(start, place)
             else:
-                stop = min(stop, bisect_right(keys, key))
+                stop = min(stop, place)
         tests = [(self.names.index(name), compare, value) for name, compare, value in query.filters]
         places = range(start, stop)
         for place in reversed(places) if descending else places:
@@ -217,21 +175,29 @@ class Table:
             if _passes(row.values, tests):
                 yield row
 
-    def _shelf(self, query: Query) -> list[str]:
-        """Give the keys of the rows that can match, in order."""
-        wanted = query.parent
+    def _group_of(self, query: Query) -> str | None:
+        """Name the group that all rows asked for are in; None: that of all rows."""
         for name, compare, value in query.filters:
-            if name == self.resource.apart_by and compare is operator.eq:
-                wanted = value
-        if wanted is None:
-            return self._all.keys()
-        return self._shelves[wanted].keys() if wanted in self._shelves else []
+            if name == self.resource.group_by and compare is operator.eq:
+                return value
+        return query.parent
+
+    def _sorted_keys(self, group: str | None) -> list[str]:
+        now = time.monotonic()
+        while self._late and self._late[0][0] <= now:
+            row = heapq.heappop(self._late)[2]
+            if row.key not in self._listed or self._listed[row.key].version < row.version:
+                self._list(row)
+        if group in self._unsorted:
+            self._keys[group].sort()
+            self._unsorted.remove(group)
+        return self._keys.get(group, [])
 
     def _sorted(self, rows: Iterable[Row], sort: list[tuple[str, bool]]) -> list[Row]:
         """Sort rows by fields; where these say nothing, the order is not that of ids."""
-        ordered = sorted(rows, key=Row.shuffled)
+        ordered = sorted(rows, key=lambda row: zlib.crc32(row.key.encode()))
         for name, descending in reversed(sort):
-            ordered.sort(key=functools.partial(self._sort_value, name=name), reverse=descending)
+            ordered.sort(key=partial(self._sort_value, name=name), reverse=descending)
         return ordered
 
     def _sort_value(self, row: Row, name: str) -> tuple[bool, str]:
@@ -241,22 +207,27 @@ class Table:
         return value is None, value or ""
 
     def _read(self, given: NewRow) -> Row:
-        json = given if isinstance(given, bytes) else _ENCODER.encode(given)
-        fields = self._decoder.decode(json)
-        values = tuple([getter(fields) for getter in self._getters])
-        key, shelf = self.resource.key(str(fields.id_)), None
-        if self.resource.parent:
-            shelf = sys.intern(fields.parent_)
-        elif self.resource.apart_by:
-            shelf = values[self.names.index(self.resource.apart_by)]
-        if self.resource.within_parent:
-            key = f"{shelf}/{key}"
-        if self.resource.unanswered:
-            answered = _FIELDS.decode(json)
-            for name in self.resource.unanswered:
-                del answered[name]
-            json = _ENCODER.encode(answered)
-        return Row(key, json, values, shelf, next(self._versions))
+        resource = self.resource
+        json = given if isinstance(given, bytes) else _encode(given)
+        fields = _decode(json)
+        kind = int if resource.ids == "positions" else str
+        row_id = str(msgspec.convert(fields.get(resource.id_field), kind))
+        values = tuple(
+            [
+                None if (value := _value(fields, field)) is None else convert(value)
+                for field, convert in self._fields
+            ]
+        )
+        key, group = resource.key(row_id), None
+        if resource.parent:
+            group = sys.intern(fields[resource.parent_field])
+        elif resource.group_by:
+            group = values[self.names.index(resource.group_by)]
+        if resource.unanswered:
+            key = f"{group}/{key}"
+            answered = _decode_fields(json).items()
+            json = _encode({name: raw for name, raw in answered if name not in resource.unanswered})
+        return Row(key, json, values, group, next(self._versions))
 
     def _whole(self, row: Row) -> bytes:
         """Give the JSON of a row with what is kept from answers."""
@@ -267,109 +238,39 @@ class Table:
             name: parent if name == self.resource.parent_field else int(own)
             for name in self.resource.unanswered
         }
-        return _ENCODER.encode({**_FIELDS.decode(row.json), **kept})
+        return _encode({**_decode_fields(row.json), **kept})
 
-    def _write(self, rows: dict[str, Row], visible_in: float) -> None:
-        self._written.update(rows)
-        if visible_in > 0:
-            at = time.monotonic() + visible_in
-            for row in rows.values():
-                heapq.heappush(self._late, (at, row.version, row))
-        else:
-            self._list(rows)
+    def _write(self, rows: Iterable[Row], visible_in: float) -> None:
+        at = time.monotonic() + visible_in
+        with self._lock:
+            for row in rows:
+                self._written[row.key] = row
+                if visible_in > 0:
+                    heapq.heappush(self._late, (at, row.version, row))
+                else:
+                    self._list(row)
 
-    def _list_late_rows(self) -> None:
-        now = time.monotonic()
-        while self._late and self._late[0][0] <= now:
-            row = heapq.heappop(self._late)[2]
-            if row.key not in self._listed or self._listed[row.key].version < row.version:
-                self._list({row.key: row})
-
-    def _list(self, rows: dict[str, Row]) -> None:
-        self._all.add([key for key in rows if key not in self._listed])
-        apart: defaultdict[str, list[str]] = defaultdict(list)
-        for key, row in rows.items():
-            old = self._listed.get(key)
-            before = None if old is None else old.shelf
-            if before == row.shelf:
-                continue
-            if before is not None:
-                self._shelves[before].remove(key)
-            if row.shelf is not None:
-                apart[row.shelf].append(key)
-        for shelf, keys in apart.items():
-            self._shelves[shelf].add(keys)
-        self._listed.update(rows)
+    def _list(self, row: Row) -> None:
+        old = self._listed.get(row.key)
+        before = {None, old.group} if old else set()
+        for group in before - {None, row.group}:
+            self._keys[group].remove(row.key)
+        for group in {None, row.group} - before:
+            self._keys[group].append(row.key)
+            self._unsorted.add(group)
+        self._listed[row.key] = row
 
 
-def _names(resource: Resource) -> list[str]:
-    """List what rows can be filtered and sorted by, other than by id."""
-    by_value = (*resource.exact, *resource.several, *resource.members, *resource.holding)
-    by_range = (*resource.dates, *resource.texts, *resource.numbers)
-    return sorted({*by_value, *by_range, *resource.sort_by} - {resource.id_field})
+def _value(row: dict[str, Any], path: str) -> Any:
+    """Find what is at a path as `created`, `details.pool_id` or `tasks[].id`."""
+    root, _, leaf = path.partition(".")
+    value = row.get(root.removesuffix("[]"))
+    if not leaf or value is None:
+        return value
+    return [one[leaf] for one in value] if root.endswith("[]") else value.get(leaf)
 
 
-def _reader(
-    resource: Resource, names: list[str]
-) -> tuple[msgspec.json.Decoder[Any], list[_Getter]]:
-    """Make what reads those fields of a row that matter, and what takes each value from them.
-
-    It passes over all the rest, which is most. Its attributes have a `_` behind, as `global` is a
-    word of Python.
-    """
-    fields: list[Any] = [("id_", int if resource.ids == "positions" else str)]
-    rename = {"id_": resource.id_field}
-    if resource.parent:
-        fields.append(("parent_", str))
-        rename["parent_"] = resource.parent_field
-    leaves: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        root, _, leaf = resource.fields.get(name, name).partition(".")
-        leaves[root] += [leaf] if leaf else []
-    for root, inner in leaves.items():
-        plain = root.removesuffix("[]")
-        attributes = [(f"{leaf}_", object, None) for leaf in inner]
-        part: Any = msgspec.defstruct("Part", attributes, rename=_without_underscore)
-        kind = (part if plain == root else list[part]) | None if inner else object
-        fields.append((f"{plain}_", kind, None))
-        rename[f"{plain}_"] = plain
-    decoder = msgspec.json.Decoder(msgspec.defstruct("Fields", fields, rename=rename))
-    return decoder, [_getter(resource, name) for name in names]
-
-
-def _getter(resource: Resource, name: str) -> _Getter:
-    """Make what takes the value for a filter from the fields read."""
-    convert = _as_text
-    if name in resource.dates:
-        convert = _as_instant
-    elif name in resource.numbers:
-        convert = _as_number
-    root, _, leaf = resource.fields.get(name, name).partition(".")
-    outer = operator.attrgetter(f"{root.removesuffix('[]')}_")
-
-    def get(fields: Any) -> str | None:
-        value = outer(fields)
-        if leaf and value is not None:
-            inner = operator.attrgetter(f"{leaf}_")
-            value = inner(value) if not isinstance(value, list) else [inner(one) for one in value]
-        return None if value is None else convert(value)
-
-    return get
-
-
-def _without_underscore(attribute: str) -> str:
-    return attribute.removesuffix("_")
-
-
-def _as_instant(value: Any) -> str:
-    return dates.instant(value, dates.IN_ROW)
-
-
-def _as_number(value: Any) -> str:
-    return as_number(str(value))
-
-
-def _as_text(value: Any) -> str:
+def _text(value: Any) -> str:
     """Make a value of a row comparable to a parameter; kept once if it is likely to recur."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -377,6 +278,13 @@ def _as_text(value: Any) -> str:
         return ",".join(value)
     text = str(value["id"] if isinstance(value, dict) else value)
     return text if "--" in text else sys.intern(text)  # ids of tasks and suites hardly recur
+
+
+_CONVERTERS: dict[str, Callable[[Any], str]] = {
+    "date": lambda value: instant(value, IN_ROW),
+    "number": lambda value: as_number(str(value)),
+}
+"""Make values of a row comparable to parameters, by the kind of filter."""
 
 
 def _passes(values: tuple[str | None, ...], tests: list[tuple[int, Compare, str]]) -> bool:

@@ -1,0 +1,202 @@
+"""Rows that are made up, and what becomes of them."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from tests.emulator.helpers import held
+from toloka_emulator import (
+    LAST_DATE,
+    OPEN_POOLS,
+    RESOURCES,
+    Dice,
+    Table,
+    make_large_account,
+    make_pools,
+    make_row,
+    make_rows,
+    next_change,
+    print_exactly,
+    read_date,
+)
+
+if TYPE_CHECKING:
+    from toloka_emulator import Emulator, Json
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+# The dates that go with the status of an assignment.
+DATES: dict[str, list[set[str]]] = {
+    "ACTIVE": [set()],
+    "SUBMITTED": [{"submitted"}],
+    "ACCEPTED": [{"submitted", "accepted"}, {"submitted", "accepted", "rejected"}],
+    "REJECTED": [{"submitted", "rejected"}],
+    "SKIPPED": [{"skipped"}],
+    "EXPIRED": [{"expired"}],
+}
+
+every_list = pytest.mark.parametrize("name", sorted(RESOURCES))
+
+
+@every_list
+def test_rows_of_the_same_seed_are_the_same(name: str) -> None:
+    rows = list(make_rows(name, 60, seed=1))
+    assert rows == list(make_rows(name, 60, seed=1))
+    assert rows != list(make_rows(name, 60, seed=2))
+    table = Table(RESOURCES[name])
+    table.add(rows)
+    assert len(table) == (1 if name == "requester" else 60)
+
+
+@every_list
+def test_a_row_is_made_of_what_is_given_and_of_all_else_that_such_a_row_can_have(name: str) -> None:
+    resource = RESOURCES[name]
+    fields = {field for row in make_rows(name, 400) for field in row}
+    given: Json = {resource.id_field: 5 if resource.ids == "positions" else "17"}
+    if resource.parent:
+        given[resource.parent_field] = "3"
+    rows = [make_row(name, Dice(seed), NOW, **given) for seed in range(400)]
+    assert {field for row in rows for field in row} >= fields
+    assert all(row.items() >= given.items() for row in rows)
+    for date in resource.dates[:1]:
+        assert all(row[resource.field_of(date)].startswith(print_exactly(NOW)) for row in rows)
+
+
+def test_pools_are_of_every_kind() -> None:
+    pools = list(make_pools(1000, seed=1))
+    printed = [pool["created"] for pool in pools]
+    assert [int(pool["id"]) for pool in pools] == sorted({int(pool["id"]) for pool in pools})
+    assert int(pools[0]["id"]) < 1_000_000 < int(pools[-1]["id"])
+    assert {len(created) for created in printed} == {16, 19, 21, 22, 23}
+    assert len(set(printed)) < len(printed)
+    assert any(later < earlier for earlier, later in itertools.pairwise(printed))
+    assert printed[0] < printed[500] < printed[-1]
+    assert {pool["status"] for pool in pools} == {"OPEN", "CLOSED", "LOCKED", "ARCHIVED"}
+    assert 30 < sum(pool["type"] == "TRAINING" for pool in pools) < 70
+    assert any("last_started" not in pool for pool in pools)
+    assert any(None in pool.values() for pool in pools)
+    sizes = [len(msgspec.json.encode(pool)) for pool in pools]
+    assert 2200 < sum(sizes) / len(sizes) < 2500
+
+
+@every_list
+def test_rows_are_of_the_past(name: str) -> None:
+    for row in make_rows(name, 300, seed=1):
+        dates = (row.get(RESOURCES[name].field_of(date)) for date in RESOURCES[name].dates)
+        assert all(read_date(date) < datetime.now(timezone.utc) for date in dates if date)
+
+
+def test_assignments_have_the_dates_of_their_statuses(all_lists: Emulator) -> None:
+    rows = held(all_lists, "assignments")
+    assert {row["status"] for row in rows} == DATES.keys()
+    for row in rows:
+        assert row.keys() & {*RESOURCES["assignments"].dates} - {"created"} in DATES[row["status"]]
+        pool, _, own = row["id"].partition("--")
+        assert (int(pool, 16), len(pool), len(own)) == (int(row["pool_id"]), 10, 24)
+        made = datetime.fromtimestamp(int(own[:8], 16), timezone.utc)
+        assert made.isoformat()[:16] == row["created"][:16]
+
+
+# What becomes of rows
+
+
+def history(name: str, row: Json, seed: int) -> list[str]:
+    """Give the statuses that a row goes through, and see that its dates rise."""
+    dice, statuses = Dice(seed), [row["status"]]
+    for minute in range(1, 10):
+        at = NOW + timedelta(minutes=minute)
+        change = next_change(name, row, dice, at)
+        dates = {value for value in change.values() if str(value).startswith("2026-")}
+        assert dates <= {print_exactly(at)}
+        row = {**row, **change}
+        if "status" in change:
+            statuses.append(row["status"])
+    return statuses
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "ends"),
+    [
+        (
+            "assignments",
+            {"pool_id": "17", "status": "ACTIVE", "reward": Decimal("0.70")},
+            {
+                ("ACTIVE", "SKIPPED"),
+                ("ACTIVE", "EXPIRED"),
+                ("ACTIVE", "SUBMITTED", "ACCEPTED"),
+                ("ACTIVE", "SUBMITTED", "REJECTED", "ACCEPTED"),
+            },
+        ),
+        (
+            "operations",
+            {"status": "PENDING"},
+            {("PENDING", "RUNNING", "SUCCESS"), ("PENDING", "RUNNING", "FAIL")},
+        ),
+        (
+            "app_items",
+            {"status": "NEW"},
+            {("NEW", "PROCESSING", "COMPLETED"), ("NEW", "PROCESSING", "ERROR")},
+        ),
+    ],
+)
+def test_a_row_goes_through_its_statuses(
+    name: str, facts: Json, ends: set[tuple[str, ...]]
+) -> None:
+    seen = set()
+    for seed in range(300):
+        row = make_row(name, Dice(seed), NOW, **facts)
+        assert row.items() >= facts.items()
+        assert not row.keys() & {"accepted", "started", "finished", "started_at", "finished_at"}
+        seen.add(tuple(history(name, row, seed)))
+    # A few are not at their end yet.
+    assert {statuses for statuses in seen if statuses in ends} == ends
+    assert all(any(end[: len(statuses)] == statuses for end in ends) for statuses in seen)
+
+
+def test_a_skill_gets_another_value() -> None:
+    row = next(make_rows("user_skills", 1))
+    change = next_change("user_skills", row, Dice(1), NOW)
+    assert change["value"] == change["exact_value"] != row["value"]
+    assert change["modified"] == print_exactly(NOW)
+
+
+# Large accounts
+
+
+@pytest.fixture(scope="module")
+def large() -> dict[str, Any]:
+    """Make 60 pools with 100 assignments each."""
+    return {name: list(rows) for name, rows in make_large_account(60, 100).items()}
+
+
+def test_a_large_account_is_the_same_each_time_and_as_large_as_asked_for(
+    large: dict[str, list[Json]],
+) -> None:
+    again = make_large_account(60, 100)
+    assert {name: list(rows) for name, rows in again.items()} == large
+    assert len({row["id"] for row in large["assignments"]}) == 6_000
+    sizes = [len(msgspec.json.encode(row)) for row in large["assignments"]]
+    assert 1_000 < sum(sizes) / len(sizes) < 1_300
+
+
+def test_nothing_can_happen_any_more_in_most_pools_of_a_large_account(
+    large: dict[str, list[Json]],
+) -> None:
+    pools = {pool["id"]: pool for pool in large["pools"]}
+    closed = {pool_id for pool_id, pool in pools.items() if pool["status"] == "CLOSED"}
+    assert len(pools) - len(closed) == OPEN_POOLS
+    long_ago = print_exactly(LAST_DATE - timedelta(days=100))
+    statuses: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in large["assignments"]:
+        is_closed = row["pool_id"] in closed
+        statuses[is_closed].add(row["status"])
+        dates = [row[date] for date in RESOURCES["assignments"].dates if date in row]
+        assert pools[row["pool_id"]]["last_started"] <= min(dates)
+        assert max(dates) < print_exactly(LAST_DATE)
+        assert not is_closed or row["created"] < pools[row["pool_id"]]["last_stopped"] <= long_ago
+    assert statuses == {True: DATES.keys() - {"ACTIVE", "SUBMITTED"}, False: set(DATES)}
