@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
 
 
 class TapToloka(Tap):
-    """Everything a requester has in Toloka."""
+    """Reads everything a requester has in Toloka."""
 
     name = "tap-toloka"
     config_jsonschema = settings.SETTINGS
@@ -67,27 +67,31 @@ class TapToloka(Tap):
             kwargs["catalog"] = _checked_catalog(catalog)
         try:
             super().__init__(**kwargs)
-        except (ConfigValidationError, ValueError):  # the latter from a variable
-            self._raise_problems(**kwargs)
+        except ConfigValidationError:
+            self._check_config(**kwargs)
+            raise
+        except ValueError:  # the SDK's, of a variable that does not hold what its setting takes
+            self._check_environment(**kwargs)
             raise
         hide(self.config.get("token"))
         if kwargs.get("validate_config", True):
-            self._raise_problems(**kwargs)
+            self._check_config(**kwargs)
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signum, lambda number, _frame: self.message_writer.stop(number))
 
-    def _raise_problems(self, *, parse_env_config: bool = False, **_: t.Any) -> None:
-        found = []
+    def _check_config(self, **kwargs: t.Any) -> None:
+        self._check_environment(**kwargs)
+        self._refuse(settings.problems(dict(self.config), self.config_jsonschema, _now()))
+
+    def _check_environment(self, *, parse_env_config: bool = False, **_: t.Any) -> None:
         if parse_env_config:
-            prefix = f"{self.name.upper().replace('-', '_')}_"
-            environment = settings.problems_in_environment
-            found = list(environment(os.environ, prefix, self.config_jsonschema))
-        if not found:
-            found = settings.problems(dict(self.config), self.config_jsonschema, _now())
-        if found:
+            self._refuse(settings.problems_in_environment(os.environ, self.config_jsonschema))
+
+    def _refuse(self, problems: list[str]) -> None:
+        if problems:
             msg = "Config validation failed"
-            raise ConfigValidationError(msg, errors=found, schema=self.config_jsonschema)
+            raise ConfigValidationError(msg, errors=problems, schema=self.config_jsonschema)
 
     @cached_property
     def api(self) -> TolokaApi:

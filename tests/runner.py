@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import requests
 
 from tap_toloka.errors import TolokaError
+from tap_toloka.parallel import Pace
 from tap_toloka.tap import TapToloka
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from toloka_emulator import Emulator
 
@@ -116,14 +119,14 @@ def run_inside(
     stream: str = "pools",
     may_fail: bool = False,
 ) -> Run:
-    """Run the tap in this process; what goes wrong is raised unless it may.
+    """Run the tap in this process; what goes wrong is raised, or is status 1 if it may fail.
 
     Without a catalog it reads the one stream. Of a catalog it gets the selected streams alone: the
     SDK takes a third of the time of a short run to look at the others.
     """
     catalog = catalog or catalog_of(stream=stream)
     selected = [e for e in catalog["streams"] if e["metadata"][-1]["metadata"].get("selected")]
-    output = io.BytesIO()
+    output, status = io.BytesIO(), 0
     with contextlib.redirect_stdout(io.TextIOWrapper(output, write_through=True)) as stdout:
         tap = TapToloka(
             config=dict(config),
@@ -135,8 +138,33 @@ def run_inside(
         except TolokaError:
             if not may_fail:
                 raise
+            status = 1
         stdout.flush()
-        return Run(output.getvalue())
+        return Run(output.getvalue(), status=status)
+
+
+@contextlib.contextmanager
+def no_waiting(*, rate_limit: bool = True) -> Iterator[list[float]]:
+    """Let runs in this process not wait before they try again; give how long they would have.
+
+    Args:
+        rate_limit: Whether they still keep to `max_requests_per_second`.
+    """
+    waits: list[float] = []
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(patch("time.sleep", waits.append))
+        patches.enter_context(patch.object(Pace, "pause"))
+        if not rate_limit:
+            patches.enter_context(patch.object(Pace, "wait"))
+        yield waits
+
+
+@contextlib.contextmanager
+def runs_at(now: Callable[[], datetime]) -> Iterator[None]:
+    """Let runs in this process take another time than the clock's for when they began."""
+    began = property(lambda _tap: round(now().timestamp() * 1000))
+    with patch.object(TapToloka, "initialized_at", began):
+        yield
 
 
 def catalog_of(*deselected: str, stream: str = "pools", **changes: Any) -> dict[str, Any]:

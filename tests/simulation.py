@@ -1,7 +1,7 @@
-"""An account whose rows have lives, in a time of its own; and a warehouse that the tap fills.
+"""A simulation: an account that changes in a time of its own, and a warehouse that runs fill.
 
 Time passes when a test says so, and while the tap reads: each request takes a moment, in which what
-was planned happens. So rows move between two pages, and between two lists, of one run.
+is scheduled happens. So rows change between two pages, and between two lists, of one run.
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ import heapq
 import itertools
 import json
 import threading
-import time
 from collections import defaultdict
+from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import msgspec
-import pytest
 
-from tap_toloka.parallel import Pace
 from tap_toloka.streams.apps import AppItems
 from tap_toloka.streams.assignments import Assignments
 from tap_toloka.streams.operations import Operations
 from tap_toloka.streams.pool_by_pool import APPEAL_DAYS, LONGEST_REVIEW_DAYS
+from tap_toloka.streams.pools import Pools
 from tap_toloka.streams.users import UserSkills
-from tap_toloka.tap import TapToloka
 from tests.expected_rows import changes, in_order, printed
-from tests.runner import catalog_of, config_for, expected, run_inside
+from tests.runner import catalog_of, config_for, expected, no_waiting, run_inside, runs_at
 from toloka_emulator import (
     APP_PROJECT_IDS,
     Dice,
@@ -53,108 +52,76 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 BEGINNING = datetime(2023, 6, 1, tzinfo=timezone.utc)
-A_REQUEST = timedelta(milliseconds=1_511)
+
+REQUEST_DURATION = timedelta(milliseconds=1_511)
 """How long a request takes in the account's time."""
 
-LATEST_SECONDS = 59
-"""How late a change may be listed: the bookmark is a minute behind for it."""
+MOST_SECONDS_LATE = 59
+"""How late a change may be listed; the bookmark stays a minute behind because of that."""
 
 CHANGING: tuple[type[TolokaStream], ...] = (Assignments, Operations, AppItems, UserSkills)
-"""Streams of whose changes a date tells."""
+"""Streams whose rows change, and have a date of each change that matters."""
 
-WHAT_PASSES = (
-    Fault(status=429),
-    Fault(quota="MIN"),
-    Fault(status=500),
-    Fault(status=503, headers={"Retry-After": "1"}),
-    Fault(body="<html>Maintenance</html>"),
-    Fault(body={"items": [{"id": 1}], "content": [{"id": 1}], "has_more": False}),
-    Fault(cut=True),
-    Fault(reset=True),
-    Fault(without_has_more=True),
-)
+_TRACKED: tuple[type[TolokaStream], ...] = (Pools, *CHANGING)
+_BY_NAME = {stream.name: stream for stream in _TRACKED}
 
 _exact = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 
 
-def begin(name: str, at: datetime, dice: Dice, pool_id: str = "") -> Json:
-    """Make a row of a list that was just made, in this pool if it is an assignment."""
-    facts: dict[str, Json] = {
-        "assignments": {"status": "ACTIVE", "pool_id": pool_id},
-        "operations": {"status": "PENDING", "type": "POOL.OPEN"},
-        "app_items": {"status": "NEW"},
-        "user_skills": {"modified": print_exactly(at)},
-    }
-    return make_row(name, dice, at, **facts[name])
-
-
 class Account(Emulator):
-    """Toloka, in a time of its own, which is also that of the tap as long as a `with` block runs.
+    """Toloka, in a time of its own, which is also the time of the tap within a `with` block.
 
     Args:
-        seed: Other lives for another seed.
-        runs: Moments about which much happens.
-        late_from: From when on what happens is listed late, if not always.
-        at_last: How often a step is taken at the last moment.
+        seed: Another seed makes other rows and changes.
+        run_times: When runs are planned; much happens about these moments. Without any, nothing
+            happens unless a test schedules it.
+        late_from: From when on changes may be listed late.
+        at_limit: Share of the changes that happen at the last moment that Toloka allows.
 
     Attributes:
         now: What time it is.
-        read: Whether a run is under way, so that requests take time.
-        died: Whether the last run died.
-        is_real: Whether the time is that of the clock.
-        moved: How often something happened while a run was under way.
-        printed: All that each row ever was, by stream and id: its latest date that tells, and the
-            record that the tap would print of it.
+        changes_during_runs: How many changes happened while the tap was reading.
+        follows_clock: Whether its time is that of the clock.
+        versions: All versions of each row by stream and id: the latest of its dates that tell of a
+            change, and the record that the tap would print.
     """
 
     def __init__(
         self,
         seed: object = 0,
         *,
-        runs: tuple[datetime, ...] = (),
+        run_times: tuple[datetime, ...] = (),
         late_from: datetime = BEGINNING,
-        at_last: float = 0,
+        at_limit: float = 0,
     ) -> None:
         super().__init__(rows={"app_projects": make_rows("app_projects", len(APP_PROJECT_IDS))})
         self.now = BEGINNING
-        self.read = False
-        self.died = False
-        self.is_real = False
-        self.moved = 0
-        self.printed: dict[str, defaultdict[str, list[tuple[str, Json]]]] = {
-            stream.name: defaultdict(list) for stream in CHANGING
+        self.changes_during_runs = 0
+        self.follows_clock = False
+        self.versions: dict[str, defaultdict[str, list[tuple[str, Json]]]] = {
+            name: defaultdict(list) for name in _BY_NAME
         }
         self.dice = Dice(f"account {seed}")
-        self._runs = runs
+        self._run_times = run_times
         self._late_from = late_from
-        self._at_last = at_last
-        self._plan: list[tuple[datetime, int, Callable[[], object]]] = []
+        self._at_limit = at_limit
+        self._is_read = False
+        self._changed_at: dict[str, datetime] = {}
+        self._schedule: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
+        self._pool_ids = map(str, itertools.count(97, 2))
         self._lock = threading.Lock()
-        self._patches = pytest.MonkeyPatch()
+        self._patches = ExitStack()
 
     def __enter__(self) -> Self:
-        # which asks for `monotonic` alone
-        self._patches.setattr("toloka_emulator.server.table.time", self)
-        began = property(lambda _tap: round(self.monotonic() * 1000))
-        self._patches.setattr(TapToloka, "initialized_at", began)
-        sync_all = TapToloka.sync_all
-
-        def watched(tap: TapToloka) -> None:
-            self.read = self.died = True
-            try:
-                sync_all(tap)
-                self.died = False
-            finally:
-                self.read = False
-
-        self._patches.setattr(TapToloka, "sync_all", watched)
-        self._patches.setattr(time, "sleep", lambda _seconds: None)
-        self._patches.setattr(Pace, "pause", lambda _pace, _seconds: None)
+        # Which calls `monotonic` alone.
+        self._patches.enter_context(patch("toloka_emulator.server.table.time", self))
+        self._patches.enter_context(runs_at(lambda: self.now))
+        self._patches.enter_context(no_waiting())
         return super().__enter__()
 
     def __exit__(self, *exc: object) -> None:
-        self._patches.undo()
+        self._patches.close()
         super().__exit__(*exc)
 
     def monotonic(self) -> float:
@@ -162,38 +129,46 @@ class Account(Emulator):
         return self.now.timestamp()
 
     async def handle(self, asked: web.Request) -> web.Response:
-        """Answer a request, after a moment in which lives go on."""
-        if self.is_real:
-            self.go_to(datetime.now(timezone.utc))
-        elif self.read:
-            self.go_on(A_REQUEST)
+        """Answer a request, after a moment in which time passes."""
+        if self.follows_clock:
+            self.wait_until(datetime.now(timezone.utc))
+        elif self._is_read:
+            self.wait(REQUEST_DURATION)
         return await super().handle(asked)
+
+    def read(self, read: Callable[[], Run]) -> Run:
+        """Let the tap read it; time passes meanwhile."""
+        self._is_read = True
+        try:
+            return read()
+        finally:
+            self._is_read = False
 
     # Time
 
-    def go_on(self, duration: timedelta) -> None:
-        """Let so much time pass."""
-        self.go_to(self.now + duration)
+    def wait(self, duration: timedelta) -> None:
+        """Let time pass."""
+        self.wait_until(self.now + duration)
 
-    def go_to(self, moment: datetime) -> None:
-        """Let time pass until then."""
+    def wait_until(self, moment: datetime) -> None:
+        """Let time pass until a moment, and happen what is scheduled."""
         with self._lock:
-            while self._plan and self._plan[0][0] <= moment:
-                self.now, _, happen = heapq.heappop(self._plan)
+            while self._schedule and self._schedule[0][0] <= moment:
+                self.now, _, happen = heapq.heappop(self._schedule)
                 happen()
-                self.moved += self.read
+                self.changes_during_runs += self._is_read
             self.now = max(self.now, moment)
 
-    def settle(self) -> None:
-        """Let all that is planned happen, and be listed."""
-        while self._plan:
-            self.go_to(max(at for at, *_ in self._plan))
-        self.go_on(timedelta(seconds=61))
+    def finish(self) -> None:
+        """Let all that is scheduled happen, and be listed."""
+        while self._schedule:
+            self.wait_until(max(at for at, *_ in self._schedule))
+        self.wait(timedelta(seconds=MOST_SECONDS_LATE + 2))
 
     def moment(self, first: datetime, last: datetime) -> datetime:
-        """Pick a moment: often about the begin of a run, when it can be missed, or the last."""
+        """Pick a moment, preferably about the start of a run, when changes can be missed."""
         share = self.dice.random()
-        near = [run for run in self._runs if first < run < last]
+        near = [run for run in self._run_times if first < run < last]
         if near and share < 0.5:
             at = self.dice.pick(near) + timedelta(seconds=self.dice.uniform(-65, 20))
             at = min(max(at, first), last)
@@ -201,168 +176,186 @@ class Account(Emulator):
             at = last
         else:
             at = first + (last - first) * self.dice.random()
-        return at.replace(microsecond=at.microsecond // 1000 * 1000)
+        return in_milliseconds(at)
 
-    def _at(self, moment: datetime, happen: Callable[[], object]) -> None:
-        heapq.heappush(self._plan, (moment, next(self._numbers), happen))
+    def schedule(self, at: datetime, happen: Callable[[], object]) -> None:
+        """Let something happen at a moment."""
+        heapq.heappush(self._schedule, (at, next(self._numbers), happen))
 
-    # What happens
+    # Pools
 
-    def plan_pool(self, created: datetime, open_: list[tuple[datetime, datetime]]) -> str:
-        """Let there be a pool that opens and closes, and give its id."""
-        dice = self.dice
-        pool_id = str(999_000 + 7 * next(self._numbers))
-        facts = {
-            "assignment_max_duration_seconds": dice.pick((60, 600, 86_400, 864_000)),
-            "auto_accept_period_day": dice.pick((None, 1, 7, 21)),
-        }
-        pool = make_pool(pool_id, print_exactly(created), **facts)
-        self._at(created, lambda: self.pools.add([pool], visible_in=self._late()))
-
-        def change(status: str, date: str) -> None:
-            fields = {"status": status, date: print_exactly(self.now)}
-            self.pools.change(pool_id, visible_in=self._late(), **fields)
-
-        for start, stop in open_:
-            self._at(start, partial(change, "OPEN", "last_started"))
-            self._at(stop, partial(change, "CLOSED", "last_stopped"))
-        if dice.chance(0.3):
-            self._at(open_[-1][1], partial(change, "ARCHIVED", "last_stopped"))
+    def create_pool(self, **fields: Any) -> str:
+        """Create a pool now, and return its id."""
+        pool_id = next(self._pool_ids)
+        self._create("pools", make_pool(pool_id, print_exactly(self.now), **fields))
         return pool_id
 
-    def plan(self, stream: str, at: datetime, pool_id: str = "") -> None:
-        """Let a life begin then, in this pool if it is that of an assignment."""
-        self._at(at, partial(self.begin, stream, pool_id))
+    def change_pool(self, pool_id: str, status: str) -> None:
+        """Change the status of a pool now."""
+        dates = {"OPEN": {"last_started": print_exactly(self.now)}, "ARCHIVED": {}}
+        stopped = {"last_stopped": print_exactly(self.now)}
+        self._change("pools", pool_id, {"status": status, **dates.get(status, stopped)})
 
-    def plan_step(self, stream: str, at: datetime, row_id: str) -> None:
-        """Let a life take a step then."""
-        self._at(at, partial(self.step, stream, row_id))
+    def schedule_pools(self, count: int, end: datetime) -> list[tuple[str, datetime, datetime]]:
+        """Schedule pools that open, close and open again; return when assignments can begin."""
+        dice = self.dice
+        periods = []
+        for _ in range(count):
+            pool_id = next(self._pool_ids)
+            created = self.moment(BEGINNING, BEGINNING + (end - BEGINNING) * 0.7)
+            fields = {
+                "assignment_max_duration_seconds": dice.pick((60, 600, 86_400, 864_000)),
+                "auto_accept_period_day": dice.pick((None, 1, 7, 21)),
+            }
+            pool = make_pool(pool_id, print_exactly(created), **fields)
+            self.schedule(created, partial(self._create, "pools", pool))
+            stop = created
+            for _ in range(dice.randrange(1, 4)):
+                start = self.moment(stop, min(stop + timedelta(days=70), end))
+                stop = self.moment(start, min(start + timedelta(days=20), end))
+                self.schedule(start, partial(self.change_pool, pool_id, "OPEN"))
+                self.schedule(stop, partial(self.change_pool, pool_id, "CLOSED"))
+                periods.append((pool_id, start, stop))
+            if dice.chance(0.3):
+                self.schedule(stop, partial(self.change_pool, pool_id, "ARCHIVED"))
+        return periods
 
-    def begin(self, stream: str, pool_id: str = "") -> None:
-        """Let a life begin now."""
-        row = begin(stream, self.now, self.dice, pool_id)
-        self.tables[stream].add([row], visible_in=self._late())
-        self._note(stream, row["id"])
+    def schedule_assignments(self, count: int, pools: int, end: datetime) -> None:
+        """Schedule pools, and assignments that begin in them."""
+        periods = self.schedule_pools(pools, end)
+        for _ in range(count):
+            pool_id, start, stop = self.dice.pick(periods)
+            at = self.moment(start, stop)
+            self.schedule(at, partial(self.create, "assignments", pool_id))
 
-    def step(self, stream: str, row_id: str) -> None:
-        """Take a life on by a step, if there is one."""
+    # Rows that change
+
+    def create(self, stream: str, pool_id: str = "") -> None:
+        """Create a row now, in this pool if it is an assignment."""
+        facts: dict[str, Json] = {
+            "assignments": {"status": "ACTIVE", "pool_id": pool_id},
+            "operations": {"status": "PENDING", "type": "POOL.OPEN"},
+            "app_items": {"status": "NEW"},
+            "user_skills": {"modified": print_exactly(self.now)},
+        }
+        self._create(stream, make_row(stream, self.dice, self.now, **facts[stream]))
+
+    def change(self, stream: str, row_id: str) -> None:
+        """Change a row now, if Toloka still allows a change."""
         row = _exact(self.tables[stream].get(row_id))
+        if self.now > self._changed_at[row_id] + self._longest_wait(stream, row):
+            return
         if stream == "user_skills" and self.dice.chance(0.3):
-            return  # no other value ever
+            return  # it has its last value
         if fields := next_change(stream, row, self.dice, self.now):
-            self.tables[stream].change(row_id, visible_in=self._late(), **fields)
-            self._note(stream, row_id)
+            self._change(stream, row_id, fields)
 
-    def _note(self, stream: str, row_id: str) -> None:
-        """Keep what a row is now, and plan what will be next, if anything is planned at all."""
-        record = expected(_exact(self.tables[stream].get(row_id)))
-        (kind,) = [kind for kind in CHANGING if kind.name == stream]
-        if "updated" in kind.added_fields:
-            record["updated"] = max(changes(kind, record))
-        self.printed[stream][row_id].append((max(changes(kind, record)), record))
-        if self._runs:
-            last = self.now + self._patience(record)
-            at = last if self.dice.chance(self._at_last) else self.moment(self.now, last)
-            self.plan_step(stream, at, row_id)
+    def _create(self, stream: str, row: Json) -> None:
+        self.tables[stream].add([row], visible_in=self._seconds_late())
+        self._changed(stream, row["id"])
 
-    def _patience(self, record: Json) -> timedelta:
-        """Return how long the next step takes at most: what the rule of settled pools knows."""
-        if "pool_id" not in record:
+    def _change(self, stream: str, row_id: str, fields: Json) -> None:
+        self.tables[stream].change(row_id, visible_in=self._seconds_late(), **fields)
+        self._changed(stream, row_id)
+
+    def _changed(self, stream: str, row_id: str) -> None:
+        """Keep the version of a row, and schedule the next change if runs are planned."""
+        row = _exact(self.tables[stream].get(row_id))
+        record = expected(row)
+        latest = max(changes(_BY_NAME[stream], record))
+        if "updated" in _BY_NAME[stream].added_fields:
+            record["updated"] = latest
+        self.versions[stream][row_id].append((latest, record))
+        self._changed_at[row_id] = self.now
+        if self._run_times and stream != "pools":
+            last = self.now + self._longest_wait(stream, row)
+            at = last if self.dice.chance(self._at_limit) else self.moment(self.now, last)
+            self.schedule(at, partial(self.change, stream, row_id))
+
+    def _longest_wait(self, stream: str, row: Json) -> timedelta:
+        """Return how long after a change the next one can come; skipping of pools relies on it."""
+        if stream != "assignments":
             return timedelta(days=40)
-        pool = _exact(self.pools.get(record["pool_id"]))
-        if record["status"] == "ACTIVE":
+        pool = _exact(self.pools.get(row["pool_id"]))
+        if row["status"] == "ACTIVE":
             return timedelta(seconds=pool["assignment_max_duration_seconds"])
-        if record["status"] == "SUBMITTED":
+        if row["status"] == "SUBMITTED":
             return timedelta(days=pool["auto_accept_period_day"] or LONGEST_REVIEW_DAYS)
         return timedelta(days=APPEAL_DAYS)
 
-    def _late(self) -> float:
+    def _seconds_late(self) -> float:
         """Return in how many seconds what happens now is listed."""
         if self.now < self._late_from or self.dice.chance(0.3):
             return 0
-        return self.dice.pick((LATEST_SECONDS, self.dice.uniform(0, LATEST_SECONDS)))
-
-
-def plan_assignments(account: Account, count: int, pools: int, end: datetime) -> None:
-    """Plan assignments in pools, some of which close and open again."""
-    dice = account.dice
-    chances = []
-    for _ in range(pools):
-        created = account.moment(BEGINNING, BEGINNING + (end - BEGINNING) * 0.7)
-        periods, last = [], created
-        for _ in range(dice.randrange(1, 4)):
-            start = account.moment(last, min(last + timedelta(days=70), end))
-            last = account.moment(start, min(start + timedelta(days=20), end))
-            periods.append((start, last))
-        pool_id = account.plan_pool(created, periods)
-        chances += [(pool_id, period) for period in periods]
-    for _ in range(count):
-        pool_id, period = dice.pick(chances)
-        account.plan("assignments", account.moment(*period), pool_id)
+        return self.dice.pick((MOST_SECONDS_LATE, self.dice.uniform(0, MOST_SECONDS_LATE)))
 
 
 class Warehouse:
-    """What runs of the tap leave in a warehouse that upserts by key.
+    """Tables that upsert by key, and the state, as runs of the tap leave them.
+
+    Each run is checked: no key comes twice, the state is small, no bookmark goes back, and what
+    changed until a bookmark has been loaded.
 
     Args:
-        account: What they read.
-        *streams: Which streams they read.
+        account: What is read.
+        *streams: Which streams are read.
         **settings: Settings of the tap.
 
     Attributes:
-        rows: The records, by stream and id.
+        rows: Records by stream and id.
         state: The state that the next run is given.
-        died: How many runs died.
+        settings: Settings of the next run.
+        failed_runs: How many runs failed.
     """
 
     def __init__(self, account: Account, *streams: type[TolokaStream], **settings: Any) -> None:
         self.rows: dict[str, dict[str, Json]] = {stream.name: {} for stream in streams}
         self.state: Json = {}
-        self.died = 0
+        self.settings = {"batch_size": 10, **settings}
+        self.failed_runs = 0
         self._account = account
         self._dice = Dice("warehouse")
         self._streams = streams
-        self._settings = {"batch_size": 10, "max_requests_per_second": 300, **settings}
         self._catalog = catalog_of(stream=streams[0].name)
         for entry in self._catalog["streams"]:
             entry["metadata"][-1]["metadata"]["selected"] = entry["stream"] in self.rows
 
-    def run(self, *faults: Fault, keep_printed_state: bool = False) -> Run:
-        """Run the tap, with faults; check what each run promises, and load what it printed.
+    def run(self, *faults: Fault, keeps_state: bool = False) -> Run:
+        """Run the tap, and load what it printed.
 
         Args:
             *faults: What goes wrong.
-            keep_printed_state: Whether a run that dies has printed its state to a runner who kept
-                it. Else the state is that of before, and some of the rows are loaded.
+            keeps_state: Whether all that a failing run printed is loaded and its state is kept. If
+                not, some of the rows are loaded and the state stays as it was.
         """
         account = self._account
         for fault in faults:
             account.faults.add(fault)
-        run = run_inside(
-            config_for(account, **self._settings), self.state, self._catalog, may_fail=True
-        )
+        config = config_for(account, **self.settings)
+        run = account.read(lambda: run_inside(config, self.state, self._catalog, may_fail=True))
         account.faults.clear()
-        self.died += account.died
-        assert faults or not account.died, "a run without bad luck died"
+        failed = run.status != 0
+        self.failed_runs += failed
+        assert faults or not failed, "a run without faults failed"
         messages = run.messages
-        self._check_that_no_key_came_twice(messages)
-        if account.died and not keep_printed_state:
+        _check_that_no_key_comes_twice(messages)
+        if failed and not keeps_state:
             self._load(messages[: self._dice.randrange(len(messages) + 1)])
             return run
         self._load(messages)
         self._keep(run.state or self.state)
         return run
 
-    def check_it_is_what_toloka_holds(self) -> None:
-        """Compare it with the account, row for row, field for field."""
+    def check_rows(self) -> None:
+        """Check that it holds what the account does, row for row and field for field."""
         for stream in self._streams:
             rows = in_order(stream, self.rows[stream.name].values())
             assert rows == printed(stream, self._account)
 
-    def check_it_has_all_that_is_told(self) -> None:
-        """Compare it with the account, but for what changed since without a date that tells."""
+    def check_dated_changes(self) -> None:
+        """Check that it holds what the account does, but for changes that no date tells of."""
         for stream in self._streams:
-            self._check_that_nothing_is_missed(stream.name, "9999")
+            self._check_changes_until("9999", stream.name, self._filters(stream.name))
 
     def _load(self, messages: list[Json]) -> None:
         for message in messages:
@@ -372,40 +365,119 @@ class Warehouse:
 
     def _keep(self, state: Json) -> None:
         assert len(json.dumps(state)) < 2_000
-        before = self._bookmarks
-        self.state = state
-        after = self._bookmarks
-        assert before.keys() <= after.keys()
-        assert all(before[name] <= date for name, date in after.items() if name in before)
-        for name, bookmark in after.items():
-            self._check_that_nothing_is_missed(name, bookmark)
+        before, self.state = self.state, state
+        for name, bookmark in _bookmarks(before).items():
+            now = _bookmarks(state)[name]
+            if bookmark.get("filters") == now.get("filters"):
+                assert bookmark["replication_key_value"] <= now["replication_key_value"]
+        for name, bookmark in _bookmarks(state).items():
+            value, filters = bookmark["replication_key_value"], bookmark.get("filters", {})
+            self._check_changes_until(value, name, filters)
 
-    def _check_that_nothing_is_missed(self, name: str, date: str) -> None:
-        """Check that what changed until a date is here, as it was then or later."""
-        for row_id, versions in self._account.printed[name].items():
-            told = max((when for when, _ in versions if when <= date), default="")
-            wanted = [record for when, record in versions if when >= told]
+    def _check_changes_until(self, date: str, name: str, filters: Json) -> None:
+        """Check that each row that passes filters is there as it was on a date, or later."""
+        for row_id, versions in self._account.versions[name].items():
+            if not _passes(versions[0][1], filters):
+                continue
+            latest = max((changed for changed, _ in versions if changed <= date), default="")
+            wanted = [record for changed, record in versions if changed >= latest]
             found = self.rows[name].get(row_id)
-            assert found in wanted or not (told or found), f"a change until {date} was not read"
+            assert found in wanted or not (latest or found), f"a change until {date} is missing"
+
+    def _filters(self, name: str) -> Json:
+        filters: Json = self.settings.get("filters", {}).get(name, {})
+        return filters
+
+
+def _bookmarks(state: Json) -> dict[str, Json]:
+    """Return the bookmarks that have a value."""
+    bookmarks = state.get("bookmarks", {})
+    return {name: b for name, b in bookmarks.items() if b.get("replication_key_value")}
+
+
+def _passes(record: Json, filters: Json) -> bool:
+    """Tell whether a row passes the filters `project_id` and `id_gt`, if there are these."""
+    if filters.get("project_id", record.get("project_id")) != record.get("project_id"):
+        return False
+    return "id_gt" not in filters or int(record["id"]) > int(filters["id_gt"])
+
+
+def _check_that_no_key_comes_twice(messages: list[Json]) -> None:
+    records = [message for message in messages if message["type"] == "RECORD"]
+    keys = {(message["stream"], message["record"]["id"]) for message in records}
+    assert len(keys) == len(records), "a row came twice in one run"
+
+
+def pick_run_times(dice: Dice, count: int, end: datetime) -> Iterator[datetime]:
+    """Pick moments until an end, in order."""
+    for share in sorted(dice.random() for _ in range(count)):
+        yield in_milliseconds(BEGINNING + (end - BEGINNING) * share)
+
+
+def in_milliseconds(moment: datetime) -> datetime:
+    """Cut off what is below a millisecond."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+class RandomRuns:
+    """Runs, and runs that fail, in any order with what a subclass lets happen in the account.
+
+    Args:
+        seed: Another seed takes other steps.
+    """
+
+    streams: tuple[type[TolokaStream], ...]
+
+    def __init__(self, seed: int) -> None:
+        self.dice = Dice(f"{type(self).__name__} {seed}")
+        self.account = Account(seed)
+        self.warehouse = Warehouse(
+            self.account,
+            *self.streams,
+            max_retries=0,
+            batch_size=self.dice.randrange(1, 5),
+            max_concurrency=self.dice.randrange(1, 5),
+        )
+
+    def check(self, steps: int) -> None:
+        """Take steps, and compare the warehouse with the account at the end."""
+        with self.account:
+            self.fill_account()
+            self.warehouse.run()
+            for _ in range(steps):
+                self.dice.pick(self.steps)()
+            self.run_and_compare()
+
+    def fill_account(self) -> None:
+        """Create what is there before the first run."""
+        raise NotImplementedError
 
     @property
-    def _bookmarks(self) -> dict[str, str]:
-        bookmarks = self.state.get("bookmarks", {})
-        return {
-            name: bookmark["replication_key_value"]
-            for name, bookmark in bookmarks.items()
-            if "replication_key_value" in bookmark
-        }
+    def steps(self) -> tuple[Callable[[], object], ...]:
+        """What can happen next."""
+        return (self.pass_time, self.run_tap, self.run_tap, self.run_tap_and_fail)
 
-    def _check_that_no_key_came_twice(self, messages: list[Json]) -> None:
-        records = [m for m in messages if m["type"] == "RECORD"]
-        keys = {(m["stream"], m["record"]["id"]) for m in records}
-        assert len(keys) == len(records), "a row came twice in one run"
+    @property
+    def faults(self) -> list[Fault]:
+        """What goes wrong in each run, but for those that are compared."""
+        return []
 
+    def pass_time(self) -> None:
+        """Let up to two days pass."""
+        self.account.wait(timedelta(seconds=self.dice.pick((1, 30, 61, 61, 590, 164_000))))
 
-def moments(dice: Dice, count: int, end: datetime) -> Iterator[datetime]:
-    """Pick moments of runs, in order."""
-    spans = sorted(dice.random() for _ in range(count))
-    for span in spans:
-        at = BEGINNING + (end - BEGINNING) * span
-        yield at.replace(microsecond=at.microsecond // 1000 * 1000)
+    def run_tap(self) -> None:
+        """Run the tap."""
+        self.warehouse.run(*self.faults)
+
+    def run_tap_and_fail(self) -> None:
+        """Run the tap, most likely not to its end."""
+        status = self.dice.pick((400, 500))
+        fault = Fault(status=status, after=self.dice.randrange(13), times=None)
+        self.warehouse.run(fault, *self.faults, keeps_state=self.dice.chance(0.5))
+
+    def run_and_compare(self) -> None:
+        """Run when everything is listed and nothing goes wrong; check that nothing is missing."""
+        self.account.finish()
+        self.warehouse.run()
+        self.warehouse.check_dated_changes()

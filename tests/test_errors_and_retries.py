@@ -92,7 +92,7 @@ def test_a_run_that_gives_up_says_why_in_one_line(emulator: Emulator, fault: Fau
     assert run.state is None
     assert "Traceback" not in run.log
     assert emulator.key not in run.log
-    assert run.log.splitlines()[-1].endswith("gave up after 2 tries")
+    assert run.log.splitlines()[-1].endswith("giving up after 2 attempts")
     assert "Toloka" in run.log.splitlines()[-1]
     assert len(emulator.requests) == 2
 
@@ -131,7 +131,7 @@ def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
     last = run.log.splitlines()[-1]
     assert "401 AUTHENTICATION_ERROR" in last
     assert "`environment`" in last
-    assert "sandbox and production have different keys" in last
+    assert "production and sandbox have separate keys" in last
     assert emulator.url in last
     assert "SECRET" not in run.log
     assert len(emulator.requests) == 1
@@ -143,7 +143,7 @@ def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
 def test_a_refused_key_is_told_with_the_environment_that_was_asked(
     settings: dict[str, str], asked: str
 ) -> None:
-    assert f"This was {asked};" in str(api(**settings).error_of(bare_response(401)))
+    assert f"({asked})" in str(api(**settings).error_of(bare_response(401)))
 
 
 def test_what_toloka_says_of_an_error_is_passed_on(emulator: Emulator) -> None:
@@ -171,7 +171,7 @@ def test_the_token_is_not_sent_on_by_a_redirect(emulator: Emulator, status: int)
     with Emulator() as other:
         location = f"{other.url}/api/v1/pools"
         emulator.faults.add(Fault(status=status, headers={"Location": location}))
-        with pytest.raises(TolokaError, match="does not follow"):
+        with pytest.raises(TolokaError, match="not followed"):
             run_inside(config_for(emulator))
         assert not other.requests
 
@@ -204,7 +204,7 @@ def test_another_quota_ends_the_run_and_is_named(
     emulator: Emulator, settings: dict[str, Any], quota: Any
 ) -> None:
     emulator.faults.add(Fault(quota=quota))
-    with pytest.raises(TolokaError, match=f"quota {quota} ran out.*retry_quotas"):
+    with pytest.raises(TolokaError, match=f"Quota {quota} is exhausted.*retry_quotas"):
         run_inside(config_for(emulator, **settings))
     assert len(emulator.requests) == 1
 

@@ -527,7 +527,7 @@ def test_a_pool_that_is_chosen_and_not_there_is_warned_of_once(
         run = run_inside(config, stream=stream.name)
     assert len(run.ids) == 1
     (line,) = [line for line in caplog.messages if "do not exist" in line]
-    assert f"The filter `pool_id` of {stream.name} names" in line
+    assert f"`filters.{stream.name}.pool_id` names" in line
     assert line.endswith(": 4, 30")
 
 
@@ -626,8 +626,10 @@ def test_a_pool_that_is_refused_is_one_warning_and_comes_when_it_is_given_back(
     assert run.state
     before = None if state is None else f"{BOOKMARK}Z"
     assert bookmark_of(run) == before
-    (stays,) = [line for line in run.log.splitlines() if "stays where it is" in line]
-    assert stays.endswith(": 3")
+    (stays,) = [
+        line for line in run.log.splitlines() if "Bookmark of assignments not moved" in line
+    ]
+    assert "could not read 3." in stays
     five.faults.clear()
     again = run_inside(config, run.state, stream="assignments")
     assert sorted(again.ids) == ids_in(five), "what was missing among it"

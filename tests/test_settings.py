@@ -314,8 +314,8 @@ def test_a_bad_setting_is_told_with_what_it_can_be(settings: dict[str, Any], lin
         ("LOOKBACK_DAYS", "abc", "an integer"),
         ("BATCH_SIZE", "", "an integer"),
         ("TIMEOUT", "1.5", "an integer"),
-        ("SKIP_SETTLED_POOLS", "nope", "neither true nor false"),
-        ("EMIT_ACTIVATE_VERSION_MESSAGES", "", "neither true nor false"),
+        ("SKIP_SETTLED_POOLS", "nope", "true or false"),
+        ("EMIT_ACTIVATE_VERSION_MESSAGES", "", "true or false"),
         ("FILTERS", "{'pools': {}}", "a JSON object"),
         ("FILTERS", "[]", "a JSON object"),
         ("STREAM_MAPS", "x", "a JSON object"),
@@ -332,7 +332,7 @@ def test_a_variable_that_does_not_hold_its_setting_is_one_line(
     assert run.output == b""
     errors = [line for line in run.log.splitlines() if "ERROR" in line]
     (line,) = [line for line in errors if "Config validation failed" not in line]
-    assert f"TAP_TOLOKA_{variable}: {value!r} is " in line
+    assert f"TAP_TOLOKA_{variable}: {value!r} is not " in line
     assert kind in line
     assert "Traceback" not in run.log
 
@@ -381,10 +381,10 @@ def test_other_filters_than_those_of_the_bookmark_are_a_warning(
     state = {"bookmarks": {"pools": bookmark}}
     with Emulator(pools=make_pools(5)) as emulator:
         run_inside(config_for(emulator), state)
-        assert "not those of its bookmark" not in caplog.text
+        assert "starting over" not in caplog.text
         run_inside(config_for(emulator, filters={"pools": {"id_gt": 5}}), state)
-    line = "The filters of pools are not those of its bookmark: reading it from the beginning"
-    assert line in caplog.messages
+    line = "Filters of pools have changed since the last run: starting over, reading from the "
+    assert f"{line}beginning" in caplog.messages
 
 
 def test_the_connection_test_says_nothing_bad_of_a_stream_that_can_be_read() -> None:
@@ -405,7 +405,7 @@ def test_a_config_that_is_not_an_object_is_one_line(text: str, args: list[str]) 
     assert run.status == 1
     assert "Traceback" not in run.log
     (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
-    assert "Invalid config" in line or "Not a valid JSON file" in line
+    assert "Invalid config" in line or "Invalid JSON in a given file" in line
 
 
 @pytest.mark.parametrize(
@@ -418,4 +418,4 @@ def test_a_catalog_that_is_not_one_is_one_line(catalog: str) -> None:
     assert run.output == b""
     assert "Traceback" not in run.log
     (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
-    assert "Invalid catalog" in line or "Not a valid JSON file" in line
+    assert "Invalid catalog" in line or "Invalid JSON in a given file" in line

@@ -1,0 +1,277 @@
+"""Meltano loads what Toloka has into real databases, and later runs only what is new."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
+
+from tap_toloka.streams import STREAMS
+from tap_toloka.streams.assignments import Assignments
+from tests.expected_rows import in_order, printed
+from tests.projects import LOAD_INTO_POSTGRES, REPOSITORY
+from tests.runner import catalog_of
+from tests.simulation import BEGINNING, CHANGING, Account, pick_run_times
+from toloka_emulator import Dice, Emulator, Fault, make_pool, make_pools, read_date
+
+if TYPE_CHECKING:
+    from tap_toloka.client import TolokaStream
+    from tests.databases import Database
+    from tests.loaded_account import LoadedAccount
+    from tests.projects import Project
+
+Json = dict[str, Any]
+
+END = BEGINNING + timedelta(days=500)
+POOL_DATES = {"created", "last_started", "last_stopped", "will_expire"}
+
+
+class Loads:
+    """Loads some streams of an emulator into a database, by `meltano run`."""
+
+    def __init__(
+        self, project: Project, emulator: Emulator, database: Database, *streams: str
+    ) -> None:
+        self._project = project
+        self._emulator = emulator
+        self._database = database
+        self._select = json.dumps([f"{stream}.*" for stream in streams])
+        self.log = ""
+        """The log of the last run."""
+        self.began = datetime.min  # noqa: DTZ901  # as PostgreSQL has it
+        """When the last run began."""
+
+    def run(self, *faults: Fault) -> bool:
+        """Run into these faults, and return whether it went well."""
+        self.began = datetime.now(timezone.utc).replace(tzinfo=None)
+        self._emulator.clear_requests()
+        for fault in faults:
+            self._emulator.faults.add(fault)
+        done = self._project.meltano(
+            *LOAD_INTO_POSTGRES,
+            TAP_TOLOKA_TOKEN=self._emulator.key,
+            TAP_TOLOKA_API_URL=self._emulator.url,
+            TAP_TOLOKA_BATCH_SIZE="100",
+            TAP_TOLOKA__SELECT=self._select,
+            TARGET_POSTGRES_SQLALCHEMY_URL=self._database.url,
+        )
+        self._emulator.faults.clear()
+        self.log = done.stderr
+        assert "deprecat" not in self.log.lower()
+        return done.returncode == 0
+
+    @property
+    def bookmarks(self) -> dict[str, str]:
+        """The bookmarks by stream, as Meltano keeps them."""
+        done = self._project.meltano("state", "get", "dev:tap-toloka-to-target-postgres")
+        bookmarks = json.loads(done.stdout)["singer_state"]["bookmarks"]
+        return {name: bookmark["replication_key_value"] for name, bookmark in bookmarks.items()}
+
+    def rows(self, stream: str) -> list[Json]:
+        """Return the rows of a table, with the target's own columns."""
+        query = SQL("SELECT * FROM tap_toloka.{}").format(Identifier(stream))
+        with self._database.connect(row_factory=dict_row) as connection:
+            rows: list[Json] = connection.execute(query).fetchall()
+        return rows
+
+    def records(self, stream: type[TolokaStream]) -> list[Json]:
+        """Return the rows of a table as the tap printed them, without what is NULL."""
+        rows = [without_nulls(without_own_columns(row)) for row in self.rows(stream.name)]
+        for row in rows:
+            for name, value in row.items():
+                if isinstance(value, datetime):
+                    row[name] = value.isoformat(timespec="milliseconds") + "Z"
+        return in_order(stream, rows)
+
+
+def without_nulls(row: Json) -> Json:
+    """Return what a row has."""
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def without_own_columns(row: Json) -> Json:
+    """Return a row without the columns that the target adds."""
+    return {name: value for name, value in row.items() if not name.startswith("_sdc_")}
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: str(stream.name))
+def test_each_stream_is_in_postgres_row_for_row(
+    stream: type[TolokaStream], loaded: LoadedAccount
+) -> None:
+    (entry,) = [entry for entry in catalog_of()["streams"] if entry["stream"] == stream.name]
+    properties = entry["schema"]["properties"]
+    dates = {name for name, field in properties.items() if field.get("format") == "date-time"}
+    columns: Json = dict.fromkeys(properties.keys() - {"read_at"})
+    expected: list[Json] = [
+        columns | {k: _date(v) if v and k in dates else v for k, v in row.items()}
+        for row in printed(stream, loaded.emulator)
+    ]
+    if stream.name == "operation_logs":  # Toloka keeps them for a month
+        month = timedelta(days=31)
+        expected = [row for row in expected if row["operation_finished"] > loaded.loaded_at - month]
+    if stream.name == "user_metadata":  # of those who were given assignments
+        users = {row.get("user_id") for row in loaded.rows("assignments")}
+        expected = [row for row in expected if row["id"] in users]
+    with loaded.database.connect(row_factory=dict_row) as connection:
+        query = SQL("SELECT * FROM tap_toloka.{}").format(Identifier(stream.name))
+        rows: list[Json] = connection.execute(query).fetchall()
+    read = [without_own_columns(row) for row in rows]
+    if stream.name == "requester":
+        (read_at,) = [row.pop("read_at") for row in read]
+        assert loaded.loaded_at < read_at < loaded.loaded_at + timedelta(minutes=5)
+    assert expected
+    assert in_order(stream, read) == in_order(stream, expected)
+
+
+def _date(printed: str) -> datetime:
+    return datetime.fromisoformat(printed.removesuffix("Z"))
+
+
+def _in_table(pool: Json) -> Json:
+    """Return a pool as its columns have it; NUL is what PostgreSQL cannot hold."""
+    values = {n: v.replace("\0", "\ufffd") if isinstance(v, str) else v for n, v in pool.items()}
+    for name in POOL_DATES & without_nulls(pool).keys():
+        values[name] = read_date(pool[name]).replace(tzinfo=None)
+    return values
+
+
+def ago(**duration: float) -> str:
+    """Print a moment before now as Toloka does."""
+    moment = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(**duration)
+    return moment.isoformat(timespec="milliseconds")
+
+
+def test_a_second_run_loads_only_what_is_new(project: Project, database: Database) -> None:
+    old = [pool for pool in make_pools(100, seed=4) if pool["created"] < "2024"]
+    assert len(old[0]["id"]) < len(old[-1]["id"])  # their order is not that of texts
+    young = make_pool("3000100", ago(seconds=5), private_name="a NUL: \0")
+    with Emulator([*old, young]) as emulator:
+        loads = Loads(project, emulator, database, "pools")
+
+        def loaded() -> dict[str, Json]:
+            return {row["id"]: without_own_columns(row) for row in loads.rows("pools")}
+
+        def expected() -> dict[str, Json]:
+            columns = dict.fromkeys(next(iter(loaded().values())))
+            return {row["id"]: {**columns, **_in_table(row)} for row in emulator.pools.rows()}
+
+        assert loads.run(), loads.log
+        assert loaded() == expected()
+        bookmark = loads.bookmarks["pools"]
+        # Pools that are later than this may not have been listed yet.
+        assert ago(minutes=3) < bookmark < young["created"]
+
+        # One new pool is as old, to the millisecond, as one that is there. One that is there has
+        # changed, which no date tells of.
+        twin = make_pool("3000101", young["created"])
+        new = [make_pool(str(3_000_200 + number), ago(seconds=1)) for number in range(12)]
+        emulator.pools.add([twin, *new])
+        unseen = old[30]["id"]
+        emulator.pools.change(unseen, status="ARCHIVED", last_stopped=ago(seconds=1))
+        before = loaded()[unseen]
+        assert loads.run(), loads.log
+        assert loaded() == {**expected(), unseen: before}
+        fresh = [row["id"] for row in loads.rows("pools") if row["_sdc_extracted_at"] > loads.began]
+        assert sorted(fresh) == [pool["id"] for pool in (young, twin, *new)]
+        asked = {request.params.get("created_gt") for request in emulator.requests}
+        assert asked == {bookmark.removesuffix("Z")}
+    meltano_yml = (REPOSITORY / "meltano.yml").read_text()
+    assert (project.root / "meltano.yml").read_text() == meltano_yml
+
+
+def test_all_changes_are_loaded_though_a_run_fails_and_others_happen_meanwhile(
+    project: Project, database: Database
+) -> None:
+    run_times = tuple(pick_run_times(Dice("Meltano"), 2, END))
+    with Account("Meltano", run_times=run_times, late_from=END) as account:
+        names = [stream.name for stream in CHANGING]
+        loads = Loads(project, account, database, *names)
+        account.schedule_assignments(1_000, 14, END)
+        for name in names[1:]:
+            for _ in range(100):
+                account.schedule(account.moment(BEGINNING, END), partial(account.create, name))
+
+        # Months pass between these. The second fails after the first of four streams.
+        account.wait_until(run_times[0])
+        assert loads.run(Fault(cut=True, after=5)), loads.log
+        first = loads.bookmarks
+        account.wait_until(run_times[1])
+        assert not loads.run(Fault(status=400, path="*/assignments", times=None, after=9))
+        assert "Toloka answered 400" in loads.log
+        second = loads.bookmarks
+        assert {name for name, date in second.items() if date != first[name]} == {"app_items"}
+
+        # Then what happens is listed late, if not always, and not in order.
+        account.finish()
+        now = datetime.now(timezone.utc)
+        assert account.now < now
+        pool_ids = [pool["id"] for pool in account.pools.rows()]
+        for pool_id in pool_ids:
+            account.change_pool(pool_id, "OPEN")
+        for seconds in range(-30, 30):
+            for name in names:
+                pool_id = account.dice.pick(pool_ids) if name == Assignments.name else ""
+                at = now + timedelta(seconds=seconds)
+                account.schedule(at, partial(account.create, name, pool_id))
+        account.follows_clock = True
+        assert loads.run(), loads.log
+        account.follows_clock = False
+        records = {stream.name: loads.records(stream) for stream in CHANGING}
+        account.finish()  # later than the tap's clock, so that all is listed
+        assert loads.run(), loads.log
+        for stream in CHANGING:
+            expected = [without_nulls(row) for row in printed(stream, account)]
+            assert loads.records(stream) == expected != records[stream.name]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="the loader is not for this Python")
+def test_pools_are_in_duckdb_row_for_row(project: Project) -> None:
+    project.install("target-duckdb")
+    with Emulator(make_pools(30, seed=5)) as emulator:
+        done = project.meltano(
+            *("run", "tap-toloka", "target-duckdb"),
+            TAP_TOLOKA_TOKEN=emulator.key,
+            TAP_TOLOKA_API_URL=emulator.url,
+            TAP_TOLOKA__SELECT='["pools.*"]',
+        )
+        held = emulator.pools.rows()
+    assert done.returncode == 0, done.stderr
+    assert "deprecat" not in done.stderr.lower()
+    columns = ("id", "private_name", "status", "created", "filter")
+    assert _in_duckdb(project) == [
+        {**dict.fromkeys(columns), **_in_table({k: v for k, v in pool.items() if k in columns})}
+        for pool in held
+    ]
+
+
+def _in_duckdb(project: Project) -> list[Json]:
+    """Read some columns of the pools, in order of id, with the DuckDB that the loader has."""
+    script = """
+import duckdb, json
+with duckdb.connect("toloka.duckdb", read_only=True) as file:
+    pools = file.sql("FROM tap_toloka.pools ORDER BY id::INT")
+    rows = pools.select("id", "private_name", "status", "created", "filter").fetchall()
+    print(json.dumps(rows, default=str))
+"""
+    python = project.root / ".meltano/loaders/target-duckdb/venv/bin/python"
+    done = subprocess.run(
+        [python, "-c", script], cwd=project.root, stdout=subprocess.PIPE, check=True
+    )
+    return [
+        {
+            "id": pool_id,
+            "private_name": name,
+            "status": status,
+            "created": datetime.fromisoformat(created),
+            "filter": json.loads(found or "null", parse_float=Decimal),
+        }
+        for pool_id, name, status, created, found in json.loads(done.stdout)
+    ]
