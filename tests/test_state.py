@@ -5,12 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import hypothesis.strategies as st
 import pytest
-from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.runner import Run, config_for, run_inside, run_process
+from tests.runner import config_for, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool
 
 TOMORROW = (datetime.now(timezone.utc) + timedelta(days=1)).isoformat()
@@ -120,79 +117,3 @@ def test_a_run_that_fails_leaves_the_state_as_it_was() -> None:
         emulator.faults.add(Fault(status=500, after=1))
         assert run_process(config=config).state is None
         assert run_inside(config, failed.state).ids == ["6", "7", "8", "9", "10"]
-
-
-class Warehouse(RuleBasedStateMachine):
-    """Runs of all kinds into a warehouse, with changes and bad luck between them.
-
-    After a whole run the warehouse holds every pool that its filters let through, and the same run
-    right after it brings nothing.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.emulator = Emulator()
-        self.emulator.__enter__()
-        self.state: dict[str, Any] | None = None
-        self.loaded: set[str] = set()
-        self.created = datetime(2024, 1, 1)  # noqa: DTZ001  # as Toloka prints it
-        self.id = 90
-        self.filters: dict[str, str] = {}
-
-    def teardown(self) -> None:
-        self.emulator.__exit__()
-
-    @initialize(batch_size=st.integers(1, 4))
-    def choose_how_many_rows_come_at_once(self, batch_size: int) -> None:
-        self.batch_size = batch_size
-
-    @rule(pauses=st.lists(st.integers(0, 2), max_size=5), project=st.sampled_from("12"))
-    def create_pools(self, pauses: list[int], project: str) -> None:
-        # Pools may share a date, but not with one of an earlier run: by then a minute has passed.
-        for pause in (1, *pauses):
-            self.id += 1 + pause
-            self.created += timedelta(milliseconds=pause)
-            created = self.created.isoformat(timespec="milliseconds")
-            self.emulator.pools.add([make_pool(str(self.id), created, project_id=project)])
-
-    @rule(project=st.sampled_from(["", "1", "2"]), id_gt=st.sampled_from(["", "99", "104"]))
-    def change_filters(self, project: str, id_gt: str) -> None:
-        filters = {"project_id": project, "id_gt": id_gt}
-        self.filters = {name: value for name, value in filters.items() if value}
-
-    @rule(after=st.integers(0, 3))
-    def run_into_trouble(self, after: int) -> None:
-        self.emulator.faults.add(Fault(status=500, after=after, times=None))
-        run = run_inside(self.config, self.state, may_fail=True)
-        self.emulator.faults.clear()
-        self.load(run)
-
-    @rule()
-    def run_whole(self) -> None:
-        self.load(run_inside(self.config, self.state))
-        for row in self.emulator.pools.rows():
-            if self.filters.get("project_id", row["project_id"]) == row["project_id"] and (
-                int(row["id"]) > int(self.filters.get("id_gt", "0"))
-            ):
-                assert row["id"] in self.loaded
-        again = run_inside(self.config, self.state)
-        if self.state and self.state["bookmarks"]["pools"].get("filters", {}) == self.filters:
-            assert again.records == []
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return config_for(
-            self.emulator,
-            batch_size=self.batch_size,
-            max_retries=0,
-            filters={"pools": self.filters},
-        )
-
-    def load(self, run: Run) -> None:
-        """Do what a target does: keep the rows, and the last state that came after them."""
-        self.loaded |= set(run.ids)
-        self.state = run.state or self.state
-
-
-TestWarehouse = Warehouse.TestCase
-TestWarehouse.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
