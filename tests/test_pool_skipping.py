@@ -26,11 +26,7 @@ from tests.pool_streams import (
     shifted,
     state_of,
 )
-from tests.runner import (
-    catalog_of,
-    config_for,
-    run_inside,
-)
+from tests.runner import catalog_of, config_for, no_waiting, run_inside
 from toloka_emulator import Emulator, make_pool
 
 if TYPE_CHECKING:
@@ -89,7 +85,10 @@ def test_a_pool_is_skipped_if_nothing_can_have_changed_in_it(
     pools = list(pools_around(BOOKMARK, status))
     if status not in ends:
         pools = pools[::12]  # all are asked
-    with serve([pool for pool, _ in pools], [], stream) as emulator:
+    with (
+        serve([pool for pool, _ in pools], [], stream) as emulator,
+        no_waiting(rate_limit=False),
+    ):
         run_inside(
             config_for(emulator),
             state_of(stream),
