@@ -13,7 +13,7 @@ from benchmarks import page
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.peer import Peer
 from benchmarks.results import MEGABYTE, Result, table, tables
-from benchmarks.run import run_peer
+from benchmarks.run import add_arguments, add_run, run_in_rounds
 from toloka_emulator import LAST_DATE, OPEN_POOLS, Dice, make_row, next_change
 
 KIT_POOLS = 100
@@ -47,10 +47,7 @@ def _arguments() -> argparse.Namespace:
     add("--pools", type=int, default=2_000, help="how many pools there are")
     add("--assignments", type=int, default=500, help="how many assignments each has")
     add("--latency", type=float, default=0.1, help="seconds that Toloka takes for an answer")
-    add("--rounds", type=int, default=3, help="runs of each peer; medians are told")
-    add("--limit", type=int, default=500, help="seconds after which a run is ended")
-    add("--budget", type=int, default=150, help="seconds after which a peer gets no further run")
-    add("--write", action="store_true", help="put the result into the docs")
+    add_arguments(parser, rounds=3, limit=500)
     arguments = parser.parse_args()
     if arguments.write and not page.has(_section(arguments)):
         parser.error(f"{page.PAGE} has no section for {_section(arguments)}")
@@ -70,12 +67,11 @@ def main() -> None:
         peer.install()
     size = arguments.pools, arguments.assignments
     with EmulatorProcess.with_assignments(*size, arguments.latency) as emulator:
-        for number in range(1, arguments.rounds + 1):
-            _measure_round(number, results, emulator, arguments)
-        kit.runs.append(run_peer(kit.peer, emulator, arguments.limit))
+        run_in_rounds(results, emulator, arguments)
+        add_run(kit, emulator, arguments.limit, "one run")
         later = _measure_later(results[0], emulator, arguments)
     command = shlex.join(["python", "-m", "benchmarks.assignments", *sys.argv[1:]])
-    told = "\n\n".join(
+    report = "\n\n".join(
         [
             *tables([*results, kit], LOOP),
             _compared([*results, kit]),
@@ -83,9 +79,9 @@ def main() -> None:
             page.circumstances(command, peers),
         ]
     )
-    print(told)
+    print(report)
     if arguments.write:
-        page.write(_section(arguments), told)
+        page.write(_section(arguments), report)
 
 
 def _results(arguments: argparse.Namespace) -> list[Result]:
@@ -112,15 +108,6 @@ def _result(peer: Peer, arguments: argparse.Namespace, pools: int) -> Result:
     return Result(peer, round(1_000 * arguments.latency), pools * arguments.assignments, KIND)
 
 
-def _measure_round(
-    number: int, results: list[Result], emulator: EmulatorProcess, arguments: argparse.Namespace
-) -> None:
-    for result in results:
-        if sum(run.seconds for run in result.runs) <= arguments.budget:
-            result.runs.append(run_peer(result.peer, emulator, arguments.limit))
-            _tell(f"round {number}", result)
-
-
 def _measure_later(
     first: Result, emulator: EmulatorProcess, arguments: argparse.Namespace
 ) -> Result:
@@ -132,10 +119,8 @@ def _measure_later(
     for step in range(arguments.rounds):
         emulator.ids = _change(step, moving, emulator)
         state = json.dumps(json.loads(last.last_line)["value"])
-        peer = dataclasses.replace(TAP, options=(*TAP.options, "--state", state))
-        last = run_peer(peer, emulator, arguments.limit)
-        later.runs.append(last)
-        _tell(f"next run {step + 1}", later)
+        name = f"next run {step + 1}"
+        last = add_run(later, emulator, arguments.limit, name, "--state", state)
     return later
 
 
@@ -156,12 +141,8 @@ def _change(step: int, moving: int, emulator: EmulatorProcess) -> set[str]:
     return ids
 
 
-def _tell(what: str, result: Result) -> None:
-    print(f"{what}, {result.peer.title}: {result.runs[-1].seconds:.2f} s", file=sys.stderr)
-
-
 def _compared(results: list[Result]) -> str:
-    """Tell how many times as fast as each other one the tap is."""
+    """Say how many times as fast as each other peer the tap is."""
     tap, *others = results
     lines = [f"- {other.peer.title}: {_times(tap, other)}" for other in others]
     return "\n".join(["The tap is so many times as fast as others, least and most:", "", *lines])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import page
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.peer import LOOP, PEERS, PIPELINE
+from benchmarks.results import table
 from benchmarks.rows import ids_in
 
 if TYPE_CHECKING:
@@ -79,11 +80,11 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        told: In a few words of Markdown; what must not happen is bold.
+        text: In a few words of Markdown; what must not happen is bold.
         leaked: Whether the key is in what it printed.
     """
 
-    told: str
+    text: str
     leaked: bool
 
 
@@ -115,24 +116,23 @@ def main() -> None:
     }
     leaks = f"The key was found in what these printed: {', '.join(sorted(leaking)) or 'none'}."
     command = shlex.join(["python", "-m", "benchmarks.faults", *sys.argv[1:]])
-    told = "\n\n".join([_table(peers, outcomes), leaks, page.circumstances(command, peers)])
-    print(told)
+    report = "\n\n".join([_table(peers, outcomes), leaks, page.circumstances(command, peers)])
+    print(report)
     if arguments.write:
-        page.write("faults", told)
+        page.write("faults", report)
 
 
 def _table(peers: list[Peer], outcomes: dict[Case, list[Outcome]]) -> str:
-    rows = [
-        ["", *(peer.title for peer in peers)],
-        ["---"] * (len(peers) + 1),
-        *([case.title, *(o.told for o in of_case)] for case, of_case in outcomes.items()),
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    head = ["", *(peer.title for peer in peers)]
+    rows = (
+        [case.title, *(outcome.text for outcome in of_case)] for case, of_case in outcomes.items()
+    )
+    return table(head, rows, numbers=False)
 
 
 def _try(peer: Peer, case: Case, emulator: EmulatorProcess) -> Outcome:
     if case.stopped and peer.library:
-        return Outcome(told="", leaked=False)  # what a signal does is up to its user
+        return Outcome(text="", leaked=False)  # what a signal does is up to its user
     fault = {"params": {"id_gt": "*"}, **case.fault}
     if case.first_page:
         fault["body"] = emulator.page("pools", limit=300)
@@ -149,19 +149,19 @@ def _try(peer: Peer, case: Case, emulator: EmulatorProcess) -> Outcome:
         printed, log = out.read_bytes(), err.read_bytes()
         ids = list(ids_in(out))
     if killed:
-        told = f"**{killed}**"
+        text = f"**{killed}**"
     elif case.stopped:
-        told = _how_stopped(process.returncode, printed)
+        text = _how_stopped(process.returncode, printed)
     elif process.returncode:
-        told = "fails"
+        text = "fails"
     else:
-        told = _how_ended(ids, emulator.ids)
+        text = _how_ended(ids, emulator.ids)
     print(
-        f"{peer.title}, {case.title}: {told}; status {process.returncode}, {len(ids)} rows, "
+        f"{peer.title}, {case.title}: {text}; status {process.returncode}, {len(ids)} rows, "
         f"{emulator.stats()['requests']} requests; {_last_words(printed, log)}",
         file=sys.stderr,
     )
-    return Outcome(told, leaked=key.encode() in printed + log)
+    return Outcome(text, leaked=key.encode() in printed + log)
 
 
 def _watch(process: subprocess.Popen[bytes], emulator: EmulatorProcess, case: Case) -> str:
@@ -199,8 +199,8 @@ def _how_ended(ids: list[str], expected: set[str]) -> str:
 def _how_stopped(status: int, printed: bytes) -> str:
     """Tell how a signal ended a run; to be killed by it is 143 for a shell."""
     status = 128 - status if status < 0 else status
-    told = f"ends with {status}" if status == 128 + signal.SIGTERM else f"**ends with {status}**"
-    return told if printed.endswith(b"\n") or not printed else f"{told}, **line cut**"
+    text = f"ends with {status}" if status == 128 + signal.SIGTERM else f"**ends with {status}**"
+    return text if printed.endswith(b"\n") or not printed else f"{text}, **line cut**"
 
 
 def _last_words(printed: bytes, log: bytes) -> str:

@@ -121,9 +121,9 @@ def tables(results: Iterable[Result], loop: Peer) -> Iterator[str]:
         )
 
 
-def table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
-    """Make a table in Markdown, of a name and numbers in each row."""
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+def table(head: Sequence[str], rows: Iterable[Iterable[str]], *, numbers: bool = True) -> str:
+    """Make a table in Markdown, of a name and numbers, or other texts, in each row."""
+    lines = [head, ["---", *["--:" if numbers else "---"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -15,10 +16,44 @@ from benchmarks.results import Run
 from benchmarks.rows import ids_in
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
     from benchmarks.emulator import EmulatorProcess
     from benchmarks.peer import Peer
+    from benchmarks.results import Result
 
 _LONGEST_LINE = 2**16  # bytes, of a last line
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, rounds: int, limit: int) -> None:
+    """Add the options that measuring takes, with these defaults."""
+    add = parser.add_argument
+    add("--rounds", type=int, default=rounds, help="runs of each peer; the results are medians")
+    add("--limit", type=int, default=limit, help="seconds after which a run is ended")
+    add("--budget", type=int, default=150, help="seconds after which a peer gets no further run")
+    add("--write", action="store_true", help="put the result into the docs")
+
+
+def run_in_rounds(
+    results: Iterable[Result], emulator: EmulatorProcess, arguments: argparse.Namespace
+) -> None:
+    """Run peers in turn, round after round, so that what else the machine does hits all alike."""
+    for number in range(1, arguments.rounds + 1):
+        for result in results:
+            if sum(run.seconds for run in result.runs) <= arguments.budget:
+                add_run(result, emulator, arguments.limit, f"round {number}")
+
+
+def add_run(
+    result: Result, emulator: EmulatorProcess, limit: float, name: str, *options: str
+) -> Run:
+    """Run a peer once, with further options, and add that to its result."""
+    peer = dataclasses.replace(result.peer, options=(*result.peer.options, *options))
+    run = run_peer(peer, emulator, limit)
+    result.runs.append(run)
+    print(f"{result.latency} ms, {name}, {peer.title}: {run.seconds:.2f} s", file=sys.stderr)
+    return run
 
 
 def run_peer(peer: Peer, emulator: EmulatorProcess, limit: float) -> Run:

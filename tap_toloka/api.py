@@ -111,7 +111,7 @@ class TolokaApi:
         try:
             return retry(self._get_once)(path, params, read, stopped or threading.Event())
         except RetryableError as error:
-            msg = f"{error}; gave up after {tries} tries"
+            msg = f"{error}; giving up after {tries} attempts"
             raise TolokaError(msg) from error
 
     def _get_once(
@@ -158,19 +158,20 @@ class TolokaApi:
         status, body = response.status_code, ErrorBody.of(response)
         message = describe(response, body)
         if status == HTTPStatus.UNAUTHORIZED:
-            message += f". This was {self._requested}; sandbox and production have different keys:"
-            message += " check `token`, `token_type` and `environment`"
+            message += f". Check `token`, `token_type` and `environment` ({self._requested}):"
+            message += " production and sandbox have separate keys"
         elif response.is_redirect:
             host = host_of(response.headers["Location"])
-            message += f" and redirects to {host}, which the tap does not follow: that host would"
-            message += " get the token. Check `api_url`"
+            message += f". Redirect to {host} not followed, as it would send the token there."
+            message += " Check `api_url`"
         elif status in WORTH_RETRYING:
             wait = seconds_to_wait(response, body)
             if body.quota is not None and body.quota not in self._quotas:
-                message += f". The quota {body.quota} ran out, and `retry_quotas` does not list it"
+                message += f". Quota {body.quota} is exhausted and not in `retry_quotas`"
             elif wait > self._longest_wait:
-                message += f". It asks to wait {wait:.0f} s, longer than any quota that"
-                message += " `retry_quotas` lists"
+                message += (
+                    f". It asks to wait {wait:.0f} s, longer than the quotas in `retry_quotas`"
+                )
             else:
                 limited = status == HTTPStatus.TOO_MANY_REQUESTS
                 return RetryableError(message, wait=wait, rate_limited=limited)

@@ -114,10 +114,9 @@ class TolokaStream(TolokaList, Stream):
         """Log that a filter names pools, projects, ... that were not found."""
         if missing:
             self.logger.warning(
-                "The filter `%s` of %s names ids that do not exist, or that its other filters "
-                "leave out: %s",
-                name,
+                "`filters.%s.%s` names ids that do not exist, or that other filters leave out: %s",
                 self.name,
+                name,
                 ", ".join(sorted(missing, key=lambda id_: (len(id_), id_))),
             )
 
@@ -269,8 +268,8 @@ class TolokaStream(TolokaList, Stream):
             return
         if withheld := reading.withheld:
             self.logger.warning(
-                "The bookmark of %s stays where it is until these can be read, or `filters` leave "
-                "them out: %s",
+                "Bookmark of %s not moved: could not read %s. Exclude them with `filters` if this "
+                "is permanent",
                 self.name,
                 ", ".join(withheld),
             )
@@ -285,14 +284,16 @@ class TolokaStream(TolokaList, Stream):
         since = f"since {self.start.date}" if self.start else "from the beginning"
         if self._bookmark.value and self._bookmark is not self._valid_bookmark:
             self.logger.warning(
-                "The filters of %s are not those of its bookmark: reading it %s", self.name, since
+                "Filters of %s have changed since the last run: starting over, reading %s",
+                self.name,
+                since,
             )
         else:
             self.logger.info("Reading %s %s", self.name, since)
         if changing := self.filters.changing_in(self.filters_in_use):
             self.logger.warning(
-                "%s is filtered by what can change (%s): a row that comes to match after the "
-                "bookmark has passed it is not read. Set `lookback_days` or use FULL_TABLE",
+                "%s is filtered by values that can change (%s): rows that match only after the "
+                "bookmark has passed are not read. Use `lookback_days` or FULL_TABLE",
                 self.name,
                 ", ".join(changing),
             )

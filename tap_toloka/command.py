@@ -35,7 +35,7 @@ class TolokaCommand(SingerCommand):
             for line in error.errors:
                 self.logger.error("%s", line)  # noqa: TRY400  # one line, no traceback
         except JSONDecodeError as error:
-            self.logger.error("Not a valid JSON file: %s", error)  # noqa: TRY400
+            self.logger.error("Invalid JSON in a given file: %s", error)  # noqa: TRY400
         except (TolokaError, SingerSDKError, OSError) as error:
             self.logger.error("%s", " ".join(str(error).split()))  # noqa: TRY400
         sys.exit(1)
@@ -46,7 +46,7 @@ class TolokaCommand(SingerCommand):
             return super().invoke(ctx)
         except BrokenPipeError:  # of which click would say nothing
             self.logger.error(  # noqa: TRY400
-                "The target closed the pipe before the tap was done; its own log says why"
+                "The reader of this tap's output has closed it; see its log"
             )
             ctx.exit(1)
 

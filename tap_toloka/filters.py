@@ -43,8 +43,8 @@ class Kind:
     """Whether there is a parameter for each bound."""
     plain: t.ClassVar[bool] = True
     """Whether there is a parameter named as the field."""
-    description = "Only rows with this {}."
-    bound_description = "Bound of {}."
+    description = "Equal to this `{}`."
+    bound_description = "Lower or upper bound of `{}`."
 
     @property
     def schema(self) -> dict[str, t.Any]:
@@ -92,7 +92,7 @@ class Choice(Kind):
 class Texts(Kind):
     """One or several texts."""
 
-    description = "One or several values of {}."
+    description = "One or more values of `{}`."
 
     @property
     @override
@@ -170,7 +170,7 @@ class Owners(IdRange):
     """Ids of the pools, projects, ... whose lists are read; not sent with every request."""
 
     ranges, plain = False, True
-    description = "One or several values of {}: only what belongs to these."
+    description = "Only rows of these `{}`."
 
     @property
     @override
@@ -208,8 +208,8 @@ class DateRange(Kind):
 
     ranges, plain = True, False
     bound_description = (
-        "Bound of the date `{}`: YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.sss], UTC unless it carries a "
-        "zone."
+        "Bound of the date `{}`: YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.sss], in UTC unless it has a "
+        "time zone."
     )
 
     @property

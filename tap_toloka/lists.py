@@ -96,9 +96,7 @@ class TolokaList:
 
         def on_unknown(name: str) -> None:
             logger.warning(
-                "Toloka sends a field that the schema of %s does not have; it is left out: %r",
-                cls.name,
-                name,
+                "Unknown field %r in %s: left out. The schema does not have it", name, cls.name
             )
 
         return PageReader(

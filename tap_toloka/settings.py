@@ -36,7 +36,9 @@ SETTINGS = th.PropertiesList(
         default="auto",
         allowed_values=["auto", "ApiKey", "OAuth"],
         title="Token type",
-        description="How the token is sent. `auto` tells an API key from an OAuth token by shape.",
+        description=(
+            "How the token is sent. `auto` detects API keys and OAuth tokens by their format."
+        ),
     ),
     th.Property(
         "environment",
@@ -44,30 +46,34 @@ SETTINGS = th.PropertiesList(
         default="PRODUCTION",
         allowed_values=["PRODUCTION", "SANDBOX"],
         title="Environment",
-        description="Which Toloka to read. Accounts and keys of the two are separate.",
+        description=(
+            "Toloka environment to read. Production and sandbox have separate accounts and keys."
+        ),
     ),
     th.Property(
         "api_url",
         th.StringType,
         title="API address",
         description=(
-            "Another address instead of the environment's, without `/api`. Plain http is accepted "
-            "for localhost only."
+            "API address to use instead of the environment's, without `/api`. Plain HTTP is "
+            "allowed for localhost only."
         ),
     ),
     th.Property(
         "account_id",
         th.StringType,
         title="Account ID",
-        description=("Requester whose shared account is read; sent as `X-Act-Under-Account-ID`."),
+        description=(
+            "ID of the requester whose shared account is read, sent as `X-Act-Under-Account-ID`."
+        ),
     ),
     th.Property(
         "start_date",
         th.DateTimeType,
         title="Start date",
         description=(
-            "Where a stream without a bookmark starts: rows whose replication key is on or after "
-            "this date. UTC unless it carries a zone."
+            "Where streams without state start: rows with an earlier replication key are "
+            "not read. UTC unless it has a time zone."
         ),
     ),
     th.Property(
@@ -80,7 +86,7 @@ SETTINGS = th.PropertiesList(
             }
         ),
         title="Filters",
-        description="Which rows are read, by stream: the filters of Toloka's own lists.",
+        description="Which rows to read, by stream. Takes the filters of Toloka's lists.",
     ),
     th.Property(
         "batch_size",
@@ -93,8 +99,8 @@ SETTINGS = th.PropertiesList(
         ),
         title="Batch size",
         description=(
-            "Most rows per request. By default 1,000, or Toloka's cap for the list if that is "
-            "lower, as 300 for pools."
+            "Maximum number of rows per request. If unset, 1,000, or Toloka's limit for the "
+            "list if that is lower."
         ),
     ),
     th.Property(
@@ -103,8 +109,8 @@ SETTINGS = th.PropertiesList(
         default=0,
         title="Lookback days",
         description=(
-            "Incremental runs re-read this many days before the bookmark, to pick up changes that "
-            "have no date."
+            "Number of days before the bookmark that incremental runs read again, to pick "
+            "up changes without a date."
         ),
     ),
     th.Property(
@@ -113,8 +119,8 @@ SETTINGS = th.PropertiesList(
         default=True,
         title="Skip settled pools",
         description=(
-            "Whether streams that are read pool by pool skip pools in which nothing can have "
-            "changed since the bookmark."
+            "Skip pools in which nothing can have changed since the bookmark, in streams "
+            "that are listed by pool. `false` reads all pools in every run."
         ),
     ),
     th.Property(
@@ -122,28 +128,28 @@ SETTINGS = th.PropertiesList(
         th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 64}),
         default=8,
         title="Maximum concurrency",
-        description="Most requests in flight at once; 1 reads over a single connection.",
+        description="Maximum number of concurrent requests. 1 reads over a single connection.",
     ),
     th.Property(
         "max_requests_per_second",
         th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 300}),
         default=100,
         title="Maximum requests per second",
-        description="Rate limit of the tap. Toloka allows an account 300.",
+        description="Maximum number of requests per second. Toloka allows 300 per account.",
     ),
     th.Property(
         "timeout",
         th.CustomType({"type": ["integer", "null"], "minimum": 1}),
         default=60,
         title="Timeout",
-        description="Seconds without any data after which a request is retried.",
+        description="Seconds to wait for data before a request is retried.",
     ),
     th.Property(
         "max_retries",
         th.CustomType({"type": ["integer", "null"], "minimum": 0}),
         default=5,
         title="Maximum retries",
-        description="How often a request is retried before the run fails.",
+        description="How many times a failed request is retried.",
     ),
     th.Property(
         "retry_quotas",
@@ -151,7 +157,7 @@ SETTINGS = th.PropertiesList(
         default=["MIN"],
         title="Quotas to wait for",
         description=(
-            "Which of Toloka's quotas to wait for when they run out: `MIN`, `HOUR`, `DAY`."
+            "Exhausted quotas to wait for: `MIN`, `HOUR`, `DAY`. The run ends at any other."
         ),
     ),
     th.Property(
@@ -159,7 +165,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         default=f"tap-toloka/{metadata.version('tap-toloka')}",
         title="User agent",
-        description="User agent of requests; the name and version of the tap by default.",
+        description="User-Agent header. By default the name and version of the tap.",
     ),
     additional_properties=False,
 ).to_dict()

@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
 
 
 class TapToloka(Tap):
-    """Everything a requester has in Toloka."""
+    """Reads everything a requester has in Toloka."""
 
     name = "tap-toloka"
     config_jsonschema = settings.SETTINGS

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_toloka.errors import RefusedError, TolokaError
 from tap_toloka.parallel import StoppedError
 from tests.bare_server import api_at, bare_server
+from tests.runner import no_waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Note the seconds that would be waited before retries, and do not wait."""
-    waited: list[float] = []
-    monkeypatch.setattr(time, "sleep", waited.append)
-    return waited
+def waits() -> Iterator[list[float]]:
+    """Do not wait before retries, and give how long it would have been."""
+    with no_waiting() as waits:
+        yield waits
 
 
 def test_a_request_has_its_path_its_parameters_and_who_sends_it() -> None:
@@ -34,21 +37,21 @@ def test_a_request_has_its_path_its_parameters_and_who_sends_it() -> None:
     assert request.headers["User-Agent"] == "us/1"
 
 
-def test_a_body_that_cannot_be_read_is_requested_again(no_waiting: list[float]) -> None:
+def test_a_body_that_cannot_be_read_is_requested_again(waits: list[float]) -> None:
     bodies = iter([b"<html>", b"[", b"[3]"])
     with bare_server(lambda _: (200, next(bodies))) as (url, requests):
         assert api_at(url).get("/v1/pools", {}, json.loads) == [3]
     assert len(requests) == 3
-    assert len(no_waiting) == 2
+    assert len(waits) == 2
 
 
-def test_after_the_last_retry_the_error_says_what_was_wrong(no_waiting: list[float]) -> None:
+def test_after_the_last_retry_the_error_says_what_was_wrong(waits: list[float]) -> None:
     with bare_server(lambda _: (200, b"<html>")) as (url, requests):
-        match = "answer to /v1/pools is broken: Expecting value.*; gave up after 3 tries"
+        match = "answer to /v1/pools is broken: Expecting value.*; giving up after 3 attempts"
         with pytest.raises(TolokaError, match=match):
             api_at(url).get("/v1/pools", {}, json.loads)
     assert len(requests) == 3
-    assert len(no_waiting) == 2
+    assert len(waits) == 2
 
 
 @pytest.mark.parametrize(

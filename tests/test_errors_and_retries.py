@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tap_toloka.api import TolokaApi, waits, with_jitter
+from tap_toloka import api as toloka_api
+from tap_toloka.api import TolokaApi, with_jitter
 from tap_toloka.errors import RetryableError, TolokaError
-from tap_toloka.parallel import Pace
 from tap_toloka.tap import TapToloka
-from tests.runner import bare_response, config_for, run_inside, run_process
+from tests.runner import bare_response, config_for, no_waiting, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import requests
 
 POOLS = [make_pool(str(id_), "2024-01-01T00:00:00") for id_ in range(1, 8)]
@@ -35,12 +37,10 @@ def emulator() -> Any:
 
 
 @pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Note the seconds that would be waited, and do not wait."""
-    waited: list[float] = []
-    monkeypatch.setattr(time, "sleep", waited.append)
-    monkeypatch.setattr(Pace, "pause", lambda _pace, _seconds: None)
-    return waited
+def waits() -> Iterator[list[float]]:
+    """Do not wait before retries, and give how long it would have been."""
+    with no_waiting() as waits:
+        yield waits
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     ids=str,
 )
 def test_what_may_pass_is_tried_again_and_nothing_is_lost(
-    emulator: Emulator, no_waiting: list[float], fault: Fault
+    emulator: Emulator, waits: list[float], fault: Fault
 ) -> None:
     emulator.faults.add(msgspec.structs.replace(fault, times=2, after=1))
     run = run_inside(config_for(emulator, batch_size=3, max_concurrency=1))
     assert run.ids == IDS
-    assert len(no_waiting) == 2
+    assert len(waits) == 2
     assert len(emulator.requests) == 3 + 2
     assert run.bookmark
 
@@ -92,7 +92,7 @@ def test_a_run_that_gives_up_says_why_in_one_line(emulator: Emulator, fault: Fau
     assert run.state is None
     assert "Traceback" not in run.log
     assert emulator.key not in run.log
-    assert run.log.splitlines()[-1].endswith("gave up after 2 tries")
+    assert run.log.splitlines()[-1].endswith("giving up after 2 attempts")
     assert "Toloka" in run.log.splitlines()[-1]
     assert len(emulator.requests) == 2
 
@@ -131,7 +131,7 @@ def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
     last = run.log.splitlines()[-1]
     assert "401 AUTHENTICATION_ERROR" in last
     assert "`environment`" in last
-    assert "sandbox and production have different keys" in last
+    assert "production and sandbox have separate keys" in last
     assert emulator.url in last
     assert "SECRET" not in run.log
     assert len(emulator.requests) == 1
@@ -143,7 +143,7 @@ def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
 def test_a_refused_key_is_told_with_the_environment_that_was_asked(
     settings: dict[str, str], asked: str
 ) -> None:
-    assert f"This was {asked};" in str(api(**settings).error_of(bare_response(401)))
+    assert f"({asked})" in str(api(**settings).error_of(bare_response(401)))
 
 
 def test_what_toloka_says_of_an_error_is_passed_on(emulator: Emulator) -> None:
@@ -171,7 +171,7 @@ def test_the_token_is_not_sent_on_by_a_redirect(emulator: Emulator, status: int)
     with Emulator() as other:
         location = f"{other.url}/api/v1/pools"
         emulator.faults.add(Fault(status=status, headers={"Location": location}))
-        with pytest.raises(TolokaError, match="does not follow"):
+        with pytest.raises(TolokaError, match="not followed"):
             run_inside(config_for(emulator))
         assert not other.requests
 
@@ -186,14 +186,14 @@ def test_the_token_is_not_sent_on_by_a_redirect(emulator: Emulator, status: int)
 )
 def test_a_quota_is_waited_for_if_the_settings_want_it(
     emulator: Emulator,
-    no_waiting: list[float],
+    waits: list[float],
     settings: dict[str, Any],
     quota: Any,
     waited_for: int,
 ) -> None:
     emulator.faults.add(Fault(quota=quota, after=1))
     assert run_inside(config_for(emulator, batch_size=3, max_concurrency=1, **settings)).ids == IDS
-    (waited,) = no_waiting
+    (waited,) = waits
     assert waited_for <= waited <= waited_for * 1.25
 
 
@@ -204,7 +204,7 @@ def test_another_quota_ends_the_run_and_is_named(
     emulator: Emulator, settings: dict[str, Any], quota: Any
 ) -> None:
     emulator.faults.add(Fault(quota=quota))
-    with pytest.raises(TolokaError, match=f"quota {quota} ran out.*retry_quotas"):
+    with pytest.raises(TolokaError, match=f"Quota {quota} is exhausted.*retry_quotas"):
         run_inside(config_for(emulator, **settings))
     assert len(emulator.requests) == 1
 
@@ -217,7 +217,7 @@ def api(**settings: Any) -> TolokaApi:
 def waits_after(*answers: requests.Response | None) -> list[float]:
     """Return how long is waited after each of a row of failures, without jitter."""
     errors = [api().error_of(a) if a is not None else RetryableError("") for a in answers]
-    seconds = waits()
+    seconds = toloka_api.waits()
     next(seconds)
     return [seconds.send(error) for error in errors]
 
@@ -279,13 +279,13 @@ def test_waits_are_jittered_upwards_only() -> None:
 
 
 def test_each_try_is_logged_with_its_cause(
-    emulator: Emulator, no_waiting: list[float], caplog: pytest.LogCaptureFixture
+    emulator: Emulator, waits: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     emulator.faults.add(Fault(status=503, headers={"Retry-After": "7"}, times=2))
     with caplog.at_level(logging.WARNING):
         run_inside(config_for(emulator))
     lines = [record.getMessage() for record in caplog.records if "retrying in" in record.message]
-    assert len(lines) == len(no_waiting) == 2
+    assert len(lines) == len(waits) == 2
     for line, number in zip(lines, itertools.count(1), strict=False):
         assert "503" in line
         assert f"({number} of 5)" in line
@@ -314,12 +314,12 @@ def test_an_odd_redirect_is_told_without_what_it_may_hide(
 
 @pytest.mark.parametrize("body", ["[" * 100_000, '{"items": [' + '{"filter":' * 100_000])
 def test_what_is_nested_too_deeply_is_a_broken_answer(
-    emulator: Emulator, no_waiting: list[float], body: str
+    emulator: Emulator, waits: list[float], body: str
 ) -> None:
     emulator.faults.add(Fault(body=body))
     emulator.faults.add(Fault(status=500, body=body))
     assert run_inside(config_for(emulator)).ids == IDS
-    assert len(no_waiting) == 2
+    assert len(waits) == 2
 
 
 def test_a_proxy_is_not_told_what_goes_to_this_machine(emulator: Emulator) -> None:

@@ -7,7 +7,6 @@ import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -18,12 +17,13 @@ from tap_toloka.errors import TolokaError
 from tap_toloka.pages import IdCursor, Page
 from tap_toloka.parallel import Pace, StoppedError, Threads
 from tap_toloka.splitting import PARTS_PER_PAGE, Splitter
-from tests.runner import config_for, run_inside, threads_of_tap, wait_until
+from tests.runner import config_for, no_waiting, run_inside, threads_of_tap, wait_until
 from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.runner import Run
     from toloka_emulator import Request
 
 # Ids in clusters with gaps between, as an account has them among all ids of Toloka.
@@ -86,6 +86,14 @@ def operation_of(number: int) -> dict[str, Any]:
     return {"id": id_, "type": "POOL.OPEN", "submitted": DATE}
 
 
+def run_with(emulator: Emulator, faults: list[Fault], stream: str, **settings: Any) -> Run:
+    """Read a stream while requests fail, without any waiting."""
+    for fault in faults:
+        emulator.faults.add(fault)
+    with no_waiting(rate_limit=False):
+        return run_inside(config_for(emulator, **settings), stream=stream)
+
+
 @pytest.mark.parametrize(
     ("stream", "row_of"),
     [("pools", pool_of), ("assignments", assignment_of), ("operations", operation_of)],
@@ -116,18 +124,14 @@ def test_each_row_comes_once_whatever_the_split_and_whatever_fails(  # noqa: PLR
     rows = [row_of(number) for number in ids_of(drawn)]
     owners = {"pools": [make_pool(POOL, DATE)]} if stream == "assignments" else {}
     with Emulator(rows={**owners, stream: rows}) as emulator:
-        for fault in faults:
-            emulator.faults.add(fault)
-        with patch("time.sleep"), patch.object(Pace, "pause"), patch.object(Pace, "wait"):
-            run = run_inside(
-                config_for(
-                    emulator,
-                    batch_size=batch_size,
-                    max_concurrency=max_concurrency,
-                    filters={stream: filters},
-                ),
-                stream=stream,
-            )
+        run = run_with(
+            emulator,
+            faults,
+            stream,
+            batch_size=batch_size,
+            max_concurrency=max_concurrency,
+            filters={stream: filters},
+        )
         asked = len(emulator.requests)
     assert sorted(run.ids, key=order) == sorted(wanted, key=order)
     pages = max(math.ceil(len(wanted) / batch_size), 1)
@@ -158,17 +162,8 @@ def test_each_row_of_many_lists_comes_once_whatever_fails(
     with Emulator(
         rows={"pools": [make_pool(pool, DATE) for pool in pools], "assignments": rows}
     ) as emulator:
-        for fault in faults:
-            emulator.faults.add(fault)
-        with patch("time.sleep"), patch.object(Pace, "pause"), patch.object(Pace, "wait"):
-            run = run_inside(
-                config_for(
-                    emulator,
-                    batch_size=batch_size,
-                    max_concurrency=max_concurrency,
-                ),
-                stream="assignments",
-            )
+        sizes = {"batch_size": batch_size, "max_concurrency": max_concurrency}
+        run = run_with(emulator, faults, "assignments", **sizes)
         asked = [r.params for r in emulator.requests if "pool_id" in r.params]
     assert sorted(run.ids) == [row["id"] for row in rows]
     pages = sum(max(math.ceil(count / batch_size), 1) for count in counts)

@@ -381,10 +381,10 @@ def test_other_filters_than_those_of_the_bookmark_are_a_warning(
     state = {"bookmarks": {"pools": bookmark}}
     with Emulator(pools=make_pools(5)) as emulator:
         run_inside(config_for(emulator), state)
-        assert "not those of its bookmark" not in caplog.text
+        assert "starting over" not in caplog.text
         run_inside(config_for(emulator, filters={"pools": {"id_gt": 5}}), state)
-    line = "The filters of pools are not those of its bookmark: reading it from the beginning"
-    assert line in caplog.messages
+    line = "Filters of pools have changed since the last run: starting over, reading from the "
+    assert f"{line}beginning" in caplog.messages
 
 
 def test_the_connection_test_says_nothing_bad_of_a_stream_that_can_be_read() -> None:
@@ -405,7 +405,7 @@ def test_a_config_that_is_not_an_object_is_one_line(text: str, args: list[str]) 
     assert run.status == 1
     assert "Traceback" not in run.log
     (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
-    assert "Invalid config" in line or "Not a valid JSON file" in line
+    assert "Invalid config" in line or "Invalid JSON in a given file" in line
 
 
 @pytest.mark.parametrize(
@@ -418,4 +418,4 @@ def test_a_catalog_that_is_not_one_is_one_line(catalog: str) -> None:
     assert run.output == b""
     assert "Traceback" not in run.log
     (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
-    assert "Invalid catalog" in line or "Not a valid JSON file" in line
+    assert "Invalid catalog" in line or "Invalid JSON in a given file" in line

@@ -1,12 +1,15 @@
-"""State is refused if it cannot be right, and loses no row, whatever happens between runs."""
+"""State is checked before it is used, and is as it was after a run that fails."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from singer_sdk.exceptions import ConfigurationError
 
+from tap_toloka.tap import TapToloka
 from tests.runner import config_for, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool
 
@@ -39,21 +42,21 @@ TOMORROW = (datetime.now(timezone.utc) + timedelta(days=1)).isoformat()
     ],
     ids=str,
 )
-def test_a_state_that_cannot_be_right_is_refused_in_words(state: Any, named: str) -> None:
+def test_an_invalid_state_is_refused_with_what_is_wrong(state: Any, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(named)) as error:
+        TapToloka(config={"token": "x"}, state=state)
+    assert str(error.value).startswith("Invalid state: ")
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("state", [[], {"bookmarks": {"pools": None}}, "{'bookmarks': "], ids=str)
+def test_an_invalid_state_is_an_error_in_one_line_and_no_request(state: Any) -> None:
     with Emulator() as emulator:
         run = run_process(config=config_for(emulator), state=state)
         assert not emulator.requests
     assert run.status == 1
     assert run.output == b""
-    (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
-    assert "state" in line
-    assert named in line
-    assert "Traceback" not in run.log
-
-
-def test_a_state_that_is_no_json_is_refused_in_words() -> None:
-    run = run_process(config={"token": "x"}, state="{'bookmarks': ")
-    assert run.status == 1
+    (_,) = [line for line in run.log.splitlines() if "ERROR" in line]
     assert "Traceback" not in run.log
 
 

@@ -133,7 +133,7 @@ def test_a_page_of_a_pool_costs_no_more_among_many_pools() -> None:
     table.add(row % (number, number % 200) for number in range(20_000))
     query = read_query(table.resource, [("pool_id", "17"), ("sort", "id"), ("limit", "50")])
     looked_at = Mock(return_value=True)
-    query.filters.append(("user_id", looked_at, "u"))
+    query.filters.insert(0, ("user_id", looked_at, "u"))
     rows, more = table.find(query)
     assert (len(rows), more) == (50, True)
     assert looked_at.call_count == 51

@@ -10,7 +10,6 @@ from toloka_emulator.data.values import INSTRUCTIONS, Dice, print_exactly, read_
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
     from toloka_emulator.data.values import Json
 
@@ -59,15 +58,11 @@ def _assignments(pools: list[Json], count: int) -> Iterator[Json]:
     for pool in pools:
         dice, began = Dice(int(pool["id"])), read_date(pool["last_started"])
         statuses = _OPEN_STATUSES if pool["status"] == "OPEN" else _CLOSED_STATUSES
-        tasks = [_task(pool["id"], number, dice, began) for number in range(20)]
+        shown = {"image": "https://example.com/photo.jpg?size=1024", "text": INSTRUCTIONS[1]}
+        facts = {"pool_id": pool["id"], "input_values": shown}
+        tasks = [make_row("tasks", dice, began, **facts) for _ in range(20)]
         for number in range(count):
             # Many are begun at first, few at last; the rest of their dates comes within ten days.
             at = began + timedelta(days=5) * (number / count) ** 2
             facts = {"pool_id": pool["id"], "status": statuses[number % len(statuses)]}
             yield make_row("assignments", dice, at, tasks=[dice.pick(tasks)], **facts)
-
-
-def _task(pool_id: str, number: int, dice: Dice, at: datetime) -> Json:
-    image = f"https://example.com/{pool_id}/photo%20{number}.jpg?size=1024"
-    shown = {"image": image, "description": dice.pick(INSTRUCTIONS)}
-    return make_row("tasks", dice, at, pool_id=pool_id, input_values=shown)

@@ -30,10 +30,8 @@ NEVER_STARTED: tuple[Json, ...] = (
 )
 STARTED_STATUSES = ("OPEN", "OPEN", "CLOSED", "CLOSED", "CLOSED", "ARCHIVED", "ARCHIVED", "LOCKED")
 CLOSE_REASONS = ("MANUAL", "EXPIRED", "COMPLETED", "NOT_ENOUGH_BALANCE", "BLOCKED", "FOR_UPDATE")
-BALANCES: tuple[Json, ...] = (
-    {"type": "TOP_PERCENTAGE_BY_QUALITY", "percent": 90},
-    {"type": "BEST_CONCURRENT_USERS_BY_QUALITY", "count": 20},
-)
+TOP_PERCENT = {"type": "TOP_PERCENTAGE_BY_QUALITY", "percent": 90}
+BEST_USERS = {"type": "BEST_CONCURRENT_USERS_BY_QUALITY", "count": 20}
 
 # What an action of quality control has as parameters.
 ACTIONS: dict[str, Json] = {
@@ -268,7 +266,7 @@ def _pool_settings(dice: Dice) -> Json:
         "training": False,
         "priority": dice.randrange(101),
         "owner": dice.pick(values.OWNERS),
-        "speed_quality_balance": dice.pick(BALANCES),
+        "speed_quality_balance": dice.pick((TOP_PERCENT, BEST_USERS)),
     }
 
 

@@ -20,7 +20,7 @@ answered with 400 and a text that says why.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
     # Takes what path and query name, and the body; gives the JSON to answer, if there is any.
     Action = Callable[[Emulator, Mapping[str, str], bytes], bytes | None]
-
-_encode = msgspec.json.encode
 
 
 def control_of(emulator: Emulator) -> web.Application:
@@ -79,32 +77,18 @@ def _change_row(emulator: Emulator, named: Mapping[str, str], body: bytes) -> No
 
 
 def _requests(emulator: Emulator, _named: Mapping[str, str], _body: bytes) -> bytes:
-    return _encode(
-        [
-            {
-                "method": entry.method,
-                "path": entry.path,
-                "params": list(entry.params.items()),
-                # their names are of a subclass of str, which msgspec does not take
-                "headers": [(str(name), value) for name, value in entry.headers.items()],
-                "started": entry.started,
-                "ended": entry.ended,
-                "status": entry.status,
-            }
-            for entry in emulator.requests
-        ]
-    )
+    return msgspec.json.encode(emulator.requests, enc_hook=_pairs)
+
+
+def _pairs(params_or_headers: Any) -> list[tuple[str, str]]:
+    # Names of headers are of a subclass of str, which msgspec does not take.
+    return [(str(name), value) for name, value in params_or_headers.items()]
 
 
 def _stats(emulator: Emulator, _named: Mapping[str, str], _body: bytes) -> bytes:
     log = emulator.log
-    return _encode(
-        {
-            "requests": len(log.requests()),
-            "most_in_flight": log.most_in_flight,
-            "most_in_a_second": log.most_in_a_second,
-        }
-    )
+    stats = {"most_in_flight": log.most_in_flight, "most_in_a_second": log.most_in_a_second}
+    return msgspec.json.encode({"requests": len(log.requests()), **stats})
 
 
 # Paths that could be taken for the name of a list come first.
