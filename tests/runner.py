@@ -11,6 +11,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -225,3 +227,16 @@ def bare_response(status: int = 200, body: bytes = b"", **headers: str) -> reque
     response.status_code, response._content = status, body  # there is no public way
     response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
     return response
+
+
+def threads_of_tap() -> list[threading.Thread]:
+    """Return the threads of this process that the tap has started."""
+    return [thread for thread in threading.enumerate() if thread.name == "toloka"]
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Wait until something is so, at most 20 seconds."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

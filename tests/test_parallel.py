@@ -17,7 +17,7 @@ from tap_toloka.errors import TolokaError
 from tap_toloka.pages import IdCursor, Page
 from tap_toloka.parallel import Pace, StoppedError, Threads
 from tap_toloka.splitting import PARTS_PER_PAGE, Splitter
-from tests.runner import config_for, no_waiting, run_inside
+from tests.runner import config_for, no_waiting, run_inside, threads_of_tap, wait_until
 from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 if TYPE_CHECKING:
@@ -346,25 +346,12 @@ def test_whoever_reads_slowly_holds_the_fetchers_back(monkeypatch: pytest.Monkey
     assert max(ahead) <= 4 + 4, "those under way, and the wasted ones"
 
 
-def threads_of_ours() -> list[threading.Thread]:
-    """Return the threads that the tap started."""
-    return [thread for thread in threading.enumerate() if thread.name == "toloka"]
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    """Wait until something is so, at most ten seconds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_an_error_in_a_thread_ends_the_run_and_all_threads() -> None:
     with Emulator(pools=make_pools(2000, seed=25), latency=0.05) as emulator:
         emulator.faults.add(Fault(status=400, after=6, times=None))
         with pytest.raises(TolokaError, match="Toloka answered 400"):
             run_inside(config_for(emulator, batch_size=20))
-        wait_until(lambda: not threads_of_ours())
+        wait_until(lambda: not threads_of_tap())
         asked = len(emulator.requests)
         time.sleep(0.2)
         assert len(emulator.requests) == asked
@@ -373,7 +360,7 @@ def test_an_error_in_a_thread_ends_the_run_and_all_threads() -> None:
 def test_no_thread_is_left_after_a_run() -> None:
     with Emulator(pools=make_pools(900, seed=26)) as emulator:
         run_inside(config_for(emulator))
-        wait_until(lambda: not threads_of_ours())
+        wait_until(lambda: not threads_of_tap())
 
 
 def test_too_many_requests_slow_down_all_threads() -> None:

@@ -1,16 +1,16 @@
-"""State is refused if it cannot be right, and loses no row, whatever happens between runs."""
+"""State is checked before it is used, and is as it was after a run that fails."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import hypothesis.strategies as st
 import pytest
-from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from singer_sdk.exceptions import ConfigurationError
 
-from tests.runner import Run, config_for, run_inside, run_process
+from tap_toloka.tap import TapToloka
+from tests.runner import config_for, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool
 
 TOMORROW = (datetime.now(timezone.utc) + timedelta(days=1)).isoformat()
@@ -42,21 +42,21 @@ TOMORROW = (datetime.now(timezone.utc) + timedelta(days=1)).isoformat()
     ],
     ids=str,
 )
-def test_a_state_that_cannot_be_right_is_refused_in_words(state: Any, named: str) -> None:
+def test_an_invalid_state_is_refused_with_what_is_wrong(state: Any, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(named)) as error:
+        TapToloka(config={"token": "x"}, state=state)
+    assert str(error.value).startswith("Invalid state: ")
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("state", [[], {"bookmarks": {"pools": None}}, "{'bookmarks': "], ids=str)
+def test_an_invalid_state_is_an_error_in_one_line_and_no_request(state: Any) -> None:
     with Emulator() as emulator:
         run = run_process(config=config_for(emulator), state=state)
         assert not emulator.requests
     assert run.status == 1
     assert run.output == b""
-    (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
-    assert "state" in line
-    assert named in line
-    assert "Traceback" not in run.log
-
-
-def test_a_state_that_is_no_json_is_refused_in_words() -> None:
-    run = run_process(config={"token": "x"}, state="{'bookmarks': ")
-    assert run.status == 1
+    (_,) = [line for line in run.log.splitlines() if "ERROR" in line]
     assert "Traceback" not in run.log
 
 
@@ -120,79 +120,3 @@ def test_a_run_that_fails_leaves_the_state_as_it_was() -> None:
         emulator.faults.add(Fault(status=500, after=1))
         assert run_process(config=config).state is None
         assert run_inside(config, failed.state).ids == ["6", "7", "8", "9", "10"]
-
-
-class Warehouse(RuleBasedStateMachine):
-    """Runs of all kinds into a warehouse, with changes and bad luck between them.
-
-    After a whole run the warehouse holds every pool that its filters let through, and the same run
-    right after it brings nothing.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.emulator = Emulator()
-        self.emulator.__enter__()
-        self.state: dict[str, Any] | None = None
-        self.loaded: set[str] = set()
-        self.created = datetime(2024, 1, 1)  # noqa: DTZ001  # as Toloka prints it
-        self.id = 90
-        self.filters: dict[str, str] = {}
-
-    def teardown(self) -> None:
-        self.emulator.__exit__()
-
-    @initialize(batch_size=st.integers(1, 4))
-    def choose_how_many_rows_come_at_once(self, batch_size: int) -> None:
-        self.batch_size = batch_size
-
-    @rule(pauses=st.lists(st.integers(0, 2), max_size=5), project=st.sampled_from("12"))
-    def create_pools(self, pauses: list[int], project: str) -> None:
-        # Pools may share a date, but not with one of an earlier run: by then a minute has passed.
-        for pause in (1, *pauses):
-            self.id += 1 + pause
-            self.created += timedelta(milliseconds=pause)
-            created = self.created.isoformat(timespec="milliseconds")
-            self.emulator.pools.add([make_pool(str(self.id), created, project_id=project)])
-
-    @rule(project=st.sampled_from(["", "1", "2"]), id_gt=st.sampled_from(["", "99", "104"]))
-    def change_filters(self, project: str, id_gt: str) -> None:
-        filters = {"project_id": project, "id_gt": id_gt}
-        self.filters = {name: value for name, value in filters.items() if value}
-
-    @rule(after=st.integers(0, 3))
-    def run_into_trouble(self, after: int) -> None:
-        self.emulator.faults.add(Fault(status=500, after=after, times=None))
-        run = run_inside(self.config, self.state, may_fail=True)
-        self.emulator.faults.clear()
-        self.load(run)
-
-    @rule()
-    def run_whole(self) -> None:
-        self.load(run_inside(self.config, self.state))
-        for row in self.emulator.pools.rows():
-            if self.filters.get("project_id", row["project_id"]) == row["project_id"] and (
-                int(row["id"]) > int(self.filters.get("id_gt", "0"))
-            ):
-                assert row["id"] in self.loaded
-        again = run_inside(self.config, self.state)
-        if self.state and self.state["bookmarks"]["pools"].get("filters", {}) == self.filters:
-            assert again.records == []
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return config_for(
-            self.emulator,
-            batch_size=self.batch_size,
-            max_retries=0,
-            filters={"pools": self.filters},
-        )
-
-    def load(self, run: Run) -> None:
-        """Do what a target does: keep the rows, and the last state that came after them."""
-        self.loaded |= set(run.ids)
-        self.state = run.state or self.state
-
-
-TestWarehouse = Warehouse.TestCase
-TestWarehouse.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
