@@ -90,7 +90,7 @@ def test_what_an_interrupted_run_of_another_version_left_is_cleared_away() -> No
         "replication_key_value": "2024-01-01T00:00:00Z",
         "starting_replication_value": None,
         "replication_key_signpost": "2024-02-01T00:00:00Z",
-        "progress_markers": {"replication_key_value": "2024-03-01T00:00:00Z"},
+        "progress_markers": "of any form",
     }
     with Emulator(pools=[make_pool("1", "2024-02-15T00:00:00")]) as emulator:
         run = run_inside(config_for(emulator), {"bookmarks": {"pools": bookmark}})
