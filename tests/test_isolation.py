@@ -101,11 +101,10 @@ def users_variables(trap: Trap, folder: Path) -> dict[str, str]:
 
 def make_home(trap: Trap, home: Path) -> None:
     """Make the home directory of that user."""
-    postgres = f"127.0.0.1:{trap.port}:*:*:{SECRET}\n*:*:*:*:{SECRET}\n"
     service = f"[{SECRET}]\nhost=127.0.0.1\nport={trap.port}\nuser={SECRET}\n"
     files = {
         ".netrc": f"machine 127.0.0.1 login {SECRET} password {SECRET}\n",
-        ".pgpass": postgres,
+        ".pgpass": f"*:*:*:*:{SECRET}\n",
         ".pg_service.conf": service,
         ".config/meltano/config.yml": f"yaml: {{indent: {SECRET}}}\n",
         ".env": f"TAP_TOLOKA_TOKEN={SECRET}\n",
@@ -118,14 +117,15 @@ def make_home(trap: Trap, home: Path) -> None:
 
 
 def test_nothing_of_the_user_reaches_a_test(
-    trap: Trap, tmp_path: Path, pytestconfig: pytest.Config
+    trap: Trap, shared: Path, pytestconfig: pytest.Config
 ) -> None:
     """Run some tests in a copy of the repository that has a `.env`, and the `.venv` of this one."""
-    repository, home = tmp_path / "repository", tmp_path / "home"
+    folder = shared / "hostile"
+    repository, home = folder / "repository", folder / "home"
     copy_sources(REPOSITORY, repository)
     (repository / ".venv").symlink_to(sys.prefix)
     installing = pytestconfig.stash[isolation.installing]
-    variables = users_variables(trap, tmp_path)
+    variables = users_variables(trap, folder)
     dotenv = "".join(f"{name}='{value}'\n" for name, value in variables.items())
     (repository / ".env").write_text(dotenv)
     make_home(trap, home)
@@ -133,6 +133,7 @@ def test_nothing_of_the_user_reaches_a_test(
     python = repository / ".venv/bin/python"
     # Quickly over if requests go into the trap, where the tap would try again for minutes.
     options = ["-x", "--timeout=60", "-rA", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    options.append(f"--basetemp={folder / 'pytest'}")
     done = subprocess.run(
         [str(python), "-m", "pytest", *options, *TESTS],
         cwd=repository,
@@ -155,7 +156,7 @@ def test_nothing_of_the_user_reaches_a_test(
     assert SECRET not in done.stdout
     assert trap.connections == 0
     assert (repository / ".env").read_text() == dotenv
-    left = {path.name for path in (*repository.iterdir(), *home.iterdir(), *tmp_path.iterdir())}
+    left = {path.name for path in (*repository.iterdir(), *home.iterdir(), *folder.iterdir())}
     assert SECRET not in left
 
 
