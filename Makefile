@@ -15,7 +15,9 @@ run: .venv/installed .meltano/installed ## load Toloka, or its emulator, into Po
 psql: .venv/installed ## open psql on what `make run` has loaded, or run SQL="SELECT ..."
 	@$(BIN)/python -m scripts.psql
 
-test: lint types pytest ## lint, type checks and all tests
+test: ## lint, type checks and all tests
+	@$(MAKE) --no-print-directory --jobs=2 .venv/installed .venv-toloka-kit/installed
+	@$(MAKE) --no-print-directory lint types pytest
 
 lint: .venv/installed ## check style and formatting
 	@echo "ruff check"
@@ -29,7 +31,7 @@ types: .venv/installed ## check types
 
 pytest: .venv/installed .venv-toloka-kit/installed ## run the tests only
 	@echo "pytest"
-	@$(BIN)/pytest -n auto --dist loadfile
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 format: .venv/installed ## fix style and formatting where possible
 	@$(BIN)/ruff check --quiet --fix

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _numbers = itertools.count()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with files that run Meltano: they take longest, and should not end up last."""
+    slow = {item.path for item in items if {"installed", "trap"} & {*item.fixturenames}}  # type: ignore[attr-defined]
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def _new_name() -> str:
     """Return a name that nothing has in any worker."""
     return f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}_{next(_numbers)}"

@@ -59,7 +59,7 @@ def _owners(stream: type[TolokaStream], rows: list[Row]) -> dict[str, list[Row]]
 
 
 def open_pool(id_: str) -> Row:
-    """Make a pool that is asked in each run."""
+    """Make a pool that no run skips."""
     return make_pool(id_, "2019-01-01T00:00:00", status="OPEN")
 
 
@@ -121,7 +121,7 @@ def in_order(stream: type[TolokaStream], records: Iterable[Row]) -> list[Row]:
 
 
 def changes(stream: type[TolokaStream], row: Row) -> list[str]:
-    """Return the dates of a printed row that tell of a change."""
+    """Return the dates of a printed row at which it was created or changed."""
     if "operation_finished" in stream.added_fields:
         return [row["operation_finished"]]
     at = "_at" if str(stream.replication_key).endswith("_at") else ""

@@ -68,12 +68,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker how packages are installed; what it starts does not inherit that."""
+    """Send the variables to a worker: not in its environment, which its processes inherit."""
     node.workerinput["installing"] = node.config.stash[installing]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take over what the controller told this worker."""
+    """Keep what the controller has sent to this worker."""
     if hasattr(config, "workerinput"):
         config.stash[installing] = config.workerinput["installing"]
 

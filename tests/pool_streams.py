@@ -42,7 +42,7 @@ def assignment(pool: str, number: int, created: str, **fields: Any) -> Row:
 
 
 def open_pool(id_: str, created: str = "2019-01-01T00:00:00", **fields: Any) -> Row:
-    """Make a pool in which anything may happen."""
+    """Make a pool that is open, so that it is never skipped."""
     return make_pool(id_, created, status="OPEN", last_started=created, **fields)
 
 
@@ -68,7 +68,7 @@ def requests_for(emulator: Emulator, stream: type[TolokaStream] = Assignments) -
 
 
 def pools_requested(emulator: Emulator, stream: type[TolokaStream] = Assignments) -> set[str]:
-    """Return the ids of the pools whose lists were asked for."""
+    """Return the ids of the pools whose lists were requested."""
     return {request.params["pool_id"] for request in requests_for(emulator, stream)}
 
 

@@ -163,7 +163,7 @@ def no_waiting(*, rate_limit: bool = True) -> Iterator[list[float]]:
 
 @contextlib.contextmanager
 def runs_at(now: Callable[[], datetime]) -> Iterator[None]:
-    """Let runs in this process take another time than the clock's for when they began."""
+    """Let runs in this process begin at another time than the clock's."""
     began = property(lambda _tap: round(now().timestamp() * 1000))
     with patch.object(TapToloka, "initialized_at", began):
         yield

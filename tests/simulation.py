@@ -82,8 +82,8 @@ class Account(Emulator):
         now: What time it is.
         changes_during_runs: How many changes happened while the tap was reading.
         follows_clock: Whether its time is that of the clock.
-        versions: All versions of each row by stream and id: the latest of its dates that tell of a
-            change, and the record that the tap would print.
+        versions: All versions of each row by stream and id: the date of the change, and the record
+            that the tap would print.
     """
 
     def __init__(
@@ -128,13 +128,13 @@ class Account(Emulator):
         """Return the account's time in seconds."""
         return self.now.timestamp()
 
-    async def handle(self, asked: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
         """Answer a request, after a moment in which time passes."""
         if self.follows_clock:
             self.wait_until(datetime.now(timezone.utc))
         elif self._is_read:
             self.wait(REQUEST_DURATION)
-        return await super().handle(asked)
+        return await super().handle(request)
 
     def read(self, read: Callable[[], Run]) -> Run:
         """Let the tap read it; time passes meanwhile."""
@@ -353,7 +353,7 @@ class Warehouse:
             assert rows == printed(stream, self._account)
 
     def check_dated_changes(self) -> None:
-        """Check that it holds what the account does, but for changes that no date tells of."""
+        """Check that it holds what the account does, but for changes without a date."""
         for stream in self._streams:
             self._check_changes_until("9999", stream.name, self._filters(stream.name))
 

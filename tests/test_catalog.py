@@ -60,10 +60,10 @@ def test_renewing_the_file_names_what_breaks_tables(
     assert list(catalog.breaking_changes(catalog.kept(), new)) == breaks
 
 
-def test_rows_of_an_older_schema_stay_and_newer_ones_load(
+def test_rows_of_an_older_schema_stay_and_newer_rows_are_loaded(
     project: Project, database: Database
 ) -> None:
-    """Have each stream gain a field, as an upgrade of the tap may bring it."""
+    """Add a field to each stream, as an upgrade of the tap may do."""
     target = project.root / ".meltano" / "loaders" / "target-postgres" / "venv" / "bin"
     config = project.root / "target.json"
     config.write_text(json.dumps({"sqlalchemy_url": database.url, "default_target_schema": "t"}))

@@ -63,7 +63,7 @@ def refused_pool(pool_id: str) -> Fault:
 def test_whatever_changes_and_fails_the_warehouse_ends_up_with_what_toloka_has(
     stream: type[TolokaStream],
 ) -> None:
-    dice = Dice(f"lives of {stream.name}")
+    dice = Dice(stream.name)
     run_times = tuple(pick_run_times(dice, 40, END))
     with Account(stream.name, run_times=run_times) as account:
         if stream is Assignments:

@@ -1,4 +1,4 @@
-"""`make run`, as a newcomer uses it, but for the environments that the Makefile makes."""
+"""`make run` without what the Makefile installs before it."""
 
 from __future__ import annotations
 
@@ -53,30 +53,30 @@ def still_running(project: Project) -> list[str]:
 
 
 def summary(output: str) -> dict[str, list[str]]:
-    """Return what a run printed of each stream: rows read, new ones, all, and the bookmark."""
+    """Return the columns of the summary by stream: rows read, new, in total, and the bookmark."""
     _, _, rest = output.partition("\n\n  stream ")
     lines = rest.partition("\n\n")[0].splitlines()[1:]
-    return {name: told for name, *told in map(str.split, lines)}
+    return {name: columns for name, *columns in map(str.split, lines)}
 
 
 @dataclass(frozen=True)
-class Two:
+class TwoRuns:
     """A first and a second run.
 
     Attributes:
         outputs: What they printed.
-        accounts: What there was at that time.
-        left: What was still running after them.
+        accounts: The account that each of them read.
+        still_running: Processes that were left after them.
     """
 
     outputs: list[str]
     accounts: list[Account]
-    left: list[str]
+    still_running: list[str]
 
 
 @pytest.fixture(scope="module")
-def two(installed: Project, shared: Path) -> Two:
-    """Run twice, once for all tests that only look at what came of it."""
+def two_runs(installed: Project, shared: Path) -> TwoRuns:
+    """Run twice, for all tests that only look at the results."""
     project, outputs = installed.copy(shared / f"two_runs_{os.getpid()}"), []
     for _ in range(2):
         done = make_run(project)
@@ -85,12 +85,12 @@ def two(installed: Project, shared: Path) -> Two:
     kept = json.loads((project.root / ".run/emulator.json").read_text())
     moments = [datetime.fromisoformat(text) for text in kept]
     accounts = [account_after(moments[:runs]) for runs in (1, 2)]
-    return Two(outputs, accounts, still_running(project))
+    return TwoRuns(outputs, accounts, still_running(project))
 
 
-def test_the_first_run_brings_everything_and_the_second_only_what_is_new(two: Two) -> None:
-    old, new = two.accounts
-    at_first, later = map(summary, two.outputs)
+def test_the_first_run_loads_everything_and_the_second_only_what_is_new(two_runs: TwoRuns) -> None:
+    old, new = two_runs.accounts
+    at_first, later = map(summary, two_runs.outputs)
     usual = [name.removesuffix(".*") for name in run.usual_streams()]
     assert list(at_first) == list(later) == sorted({*usual, "assignments"})
     for name, (read, added, in_all, bookmark) in at_first.items():
@@ -98,21 +98,21 @@ def test_the_first_run_brings_everything_and_the_second_only_what_is_new(two: Tw
         assert (bookmark == "-") == (name in FULL_TABLES)
         if name in FULL_TABLES:
             continue
-        *told, next_bookmark = later[name]
+        *columns, next_bookmark = later[name]
         ids = {row["id"] for row in old[name]}
         fresh = [row for row in new[name] if row["id"] not in ids]
         changed = [row for row in new[name] if row not in old[name] and row["id"] in ids]
         assert bool(fresh) == (name in {"pools", "assignments"})
         if name != "operations":  # what finished after the latest was submitted is read again
-            assert told[0] == str(len(fresh) + len(changed))
-        assert told[1:] == [str(len(fresh)), f"{len(new[name]):,}"]
+            assert columns[0] == str(len(fresh) + len(changed))
+        assert columns[1:] == [str(len(fresh)), f"{len(new[name]):,}"]
         assert next_bookmark > bookmark if fresh else next_bookmark == bookmark
-    assert two.left == []
+    assert two_runs.still_running == []
 
 
-def test_a_run_ends_with_the_answers_to_three_questions(two: Two) -> None:
-    rows = two.accounts[1]
-    answers = two.outputs[1].split("\n\n")[-3:]
+def test_a_run_prints_three_reports(two_runs: TwoRuns) -> None:
+    rows = two_runs.accounts[1]
+    answers = two_runs.outputs[1].split("\n\n")[-3:]
     titles = [answer.partition("\n")[0] for answer in answers]
     for name, title in zip(run.SHOWN, titles, strict=True):
         text = (run.QUERIES / f"{name}.sql").read_text()
@@ -129,7 +129,7 @@ def test_a_run_ends_with_the_answers_to_three_questions(two: Two) -> None:
     assert {statuses[line.split()[0]] for line in stuck} == {"OPEN"}
 
 
-def test_the_emulated_account_goes_on_from_run_to_run(tmp_path: Path) -> None:
+def test_the_emulated_account_changes_from_run_to_run(tmp_path: Path) -> None:
     file = tmp_path / "emulator.json"
     now = datetime(2026, 3, 1, tzinfo=timezone.utc)
     account_of_next_run(file, now)
@@ -152,7 +152,7 @@ def test_the_emulated_account_goes_on_from_run_to_run(tmp_path: Path) -> None:
     assert len(recent) > 15  # pools that are worked on stay so, also when nobody looks for days
 
 
-def test_what_is_so_young_that_it_would_be_read_twice_is_not_made(tmp_path: Path) -> None:
+def test_no_row_is_so_young_that_the_next_run_reads_it_again(tmp_path: Path) -> None:
     now = datetime.now(timezone.utc)
     account_of_next_run(tmp_path / "emulator.json", now)
     rows = account_of_next_run(tmp_path / "emulator.json", now + timedelta(minutes=1))
@@ -175,8 +175,8 @@ def test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names(
         done = make_run(project)
     assert done.returncode == 0, done.stderr
     assert 'Streams     TAP_TOLOKA__SELECT=["pools.*"]\n' in done.stdout
-    ((name, told),) = summary(done.stdout).items()
-    assert (name, told[:3]) == ("pools", ["20", "20", "20"])
+    ((name, columns),) = summary(done.stdout).items()
+    assert (name, columns[:3]) == ("pools", ["20", "20", "20"])
     assert 'not selected, relation "assignments" does not exist\n' in done.stdout
     with database.connect() as connection:
         (count,) = connection.execute("SELECT count(*) FROM tap_toloka.pools").fetchall()[0]
@@ -184,7 +184,7 @@ def test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names(
     assert not (project.root / ".run/postgres").exists()
 
 
-def test_a_run_that_fails_says_so_and_shows_why(project: Project) -> None:
+def test_a_run_that_fails_shows_why(project: Project) -> None:
     (project.root / ".env").write_text("TAP_TOLOKA_TOKEN=a key\n")
     done = make_run(project)
     assert done.returncode == 1
@@ -194,7 +194,7 @@ def test_a_run_that_fails_says_so_and_shows_why(project: Project) -> None:
     assert still_running(project) == []
 
 
-def test_a_postgres_that_does_not_start_is_told_in_a_line(project: Project) -> None:
+def test_a_postgres_that_does_not_start_is_an_error_in_one_line(project: Project) -> None:
     (project.root / ".run").mkdir()
     (project.root / ".run/postgres").write_text("no folder")
     done = make_run(project)
@@ -204,7 +204,7 @@ def test_a_postgres_that_does_not_start_is_told_in_a_line(project: Project) -> N
     assert still_running(project) == []
 
 
-def test_ctrl_c_leaves_nothing_running_and_does_not_hinder_the_next_run(project: Project) -> None:
+def test_ctrl_c_leaves_nothing_running_and_the_next_run_works(project: Project) -> None:
     with subprocess.Popen(RUN, cwd=project.root, stdout=subprocess.DEVNULL) as process:
         log = project.root / ".run/meltano.log"
         while not (log.exists() and "Beginning sync" in log.read_text()):

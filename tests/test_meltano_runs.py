@@ -17,7 +17,8 @@ from psycopg.sql import SQL, Identifier
 from tap_toloka.streams import STREAMS
 from tap_toloka.streams.assignments import Assignments
 from tests.expected_rows import in_order, printed
-from tests.projects import LOAD_INTO_POSTGRES, REPOSITORY
+from tests.loads import Loads, without_nulls, without_own_columns
+from tests.projects import REPOSITORY
 from tests.runner import catalog_of
 from tests.simulation import BEGINNING, CHANGING, Account, pick_run_times
 from toloka_emulator import Dice, Emulator, Fault, make_pool, make_pools, read_date
@@ -32,74 +33,6 @@ Json = dict[str, Any]
 
 END = BEGINNING + timedelta(days=500)
 POOL_DATES = {"created", "last_started", "last_stopped", "will_expire"}
-
-
-class Loads:
-    """Loads some streams of an emulator into a database, by `meltano run`."""
-
-    def __init__(
-        self, project: Project, emulator: Emulator, database: Database, *streams: str
-    ) -> None:
-        self._project = project
-        self._emulator = emulator
-        self._database = database
-        self._select = json.dumps([f"{stream}.*" for stream in streams])
-        self.log = ""
-        """The log of the last run."""
-        self.began = datetime.min  # noqa: DTZ901  # as PostgreSQL has it
-        """When the last run began."""
-
-    def run(self, *faults: Fault) -> bool:
-        """Run into these faults, and return whether it went well."""
-        self.began = datetime.now(timezone.utc).replace(tzinfo=None)
-        self._emulator.clear_requests()
-        for fault in faults:
-            self._emulator.faults.add(fault)
-        done = self._project.meltano(
-            *LOAD_INTO_POSTGRES,
-            TAP_TOLOKA_TOKEN=self._emulator.key,
-            TAP_TOLOKA_API_URL=self._emulator.url,
-            TAP_TOLOKA_BATCH_SIZE="100",
-            TAP_TOLOKA__SELECT=self._select,
-            TARGET_POSTGRES_SQLALCHEMY_URL=self._database.url,
-        )
-        self._emulator.faults.clear()
-        self.log = done.stderr
-        assert "deprecat" not in self.log.lower()
-        return done.returncode == 0
-
-    @property
-    def bookmarks(self) -> dict[str, str]:
-        """The bookmarks by stream, as Meltano keeps them."""
-        done = self._project.meltano("state", "get", "dev:tap-toloka-to-target-postgres")
-        bookmarks = json.loads(done.stdout)["singer_state"]["bookmarks"]
-        return {name: bookmark["replication_key_value"] for name, bookmark in bookmarks.items()}
-
-    def rows(self, stream: str) -> list[Json]:
-        """Return the rows of a table, with the target's own columns."""
-        query = SQL("SELECT * FROM tap_toloka.{}").format(Identifier(stream))
-        with self._database.connect(row_factory=dict_row) as connection:
-            rows: list[Json] = connection.execute(query).fetchall()
-        return rows
-
-    def records(self, stream: type[TolokaStream]) -> list[Json]:
-        """Return the rows of a table as the tap printed them, without what is NULL."""
-        rows = [without_nulls(without_own_columns(row)) for row in self.rows(stream.name)]
-        for row in rows:
-            for name, value in row.items():
-                if isinstance(value, datetime):
-                    row[name] = value.isoformat(timespec="milliseconds") + "Z"
-        return in_order(stream, rows)
-
-
-def without_nulls(row: Json) -> Json:
-    """Return what a row has."""
-    return {name: value for name, value in row.items() if value is not None}
-
-
-def without_own_columns(row: Json) -> Json:
-    """Return a row without the columns that the target adds."""
-    return {name: value for name, value in row.items() if not name.startswith("_sdc_")}
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: str(stream.name))
@@ -170,7 +103,7 @@ def test_a_second_run_loads_only_what_is_new(project: Project, database: Databas
         assert ago(minutes=3) < bookmark < young["created"]
 
         # One new pool is as old, to the millisecond, as one that is there. One that is there has
-        # changed, which no date tells of.
+        # changed, without a date.
         twin = make_pool("3000101", young["created"])
         new = [make_pool(str(3_000_200 + number), ago(seconds=1)) for number in range(12)]
         emulator.pools.add([twin, *new])
@@ -181,8 +114,8 @@ def test_a_second_run_loads_only_what_is_new(project: Project, database: Databas
         assert loaded() == {**expected(), unseen: before}
         fresh = [row["id"] for row in loads.rows("pools") if row["_sdc_extracted_at"] > loads.began]
         assert sorted(fresh) == [pool["id"] for pool in (young, twin, *new)]
-        asked = {request.params.get("created_gt") for request in emulator.requests}
-        assert asked == {bookmark.removesuffix("Z")}
+        since = {request.params.get("created_gt") for request in emulator.requests}
+        assert since == {bookmark.removesuffix("Z")}
     meltano_yml = (REPOSITORY / "meltano.yml").read_text()
     assert (project.root / "meltano.yml").read_text() == meltano_yml
 

@@ -1,4 +1,4 @@
-"""`meltano.yml` is as Meltano wants it, and has the settings and streams of the tap."""
+"""`meltano.yml` is valid, and has the settings and streams of the tap."""
 
 from __future__ import annotations
 
@@ -40,12 +40,14 @@ def extractor(meltano_yml: Json) -> Json:
 
 @pytest.fixture(scope="module")
 def about() -> Json:
-    """Return what the tap tells about itself."""
-    told: Json = json.loads(run_process("--about", "--format=json").output)
-    return told
+    """Return what `--about` prints."""
+    about: Json = json.loads(run_process("--about", "--format=json").output)
+    return about
 
 
-def test_meltano_yml_is_what_meltano_wants_and_has_nothing_deprecated(meltano_yml: Json) -> None:
+def test_meltano_yml_fits_the_schema_of_meltano_and_has_nothing_deprecated(
+    meltano_yml: Json,
+) -> None:
     def deprecated(_: object, value: bool, found: object, __: Json) -> Iterator[ValidationError]:  # noqa: FBT001
         if value:
             yield ValidationError(f"{found!r} is deprecated")
@@ -60,36 +62,36 @@ def test_meltano_yml_is_what_meltano_wants_and_has_nothing_deprecated(meltano_ym
     assert errors == []
 
 
-def test_each_plugin_is_defined_in_full_so_that_hub_is_not_asked(meltano_yml: Json) -> None:
+def test_each_plugin_is_defined_in_full_without_meltano_hub(meltano_yml: Json) -> None:
     for plugin in chain(*meltano_yml["plugins"].values()):
         assert {"namespace", "pip_url", "executable", "label", "settings"} <= plugin.keys()
 
 
-def test_meltano_selects_what_the_tap_would_by_itself(extractor: Json) -> None:
+def test_meltano_selects_the_streams_that_the_tap_selects_by_default(extractor: Json) -> None:
     usual = [f"{stream.name}.*" for stream in STREAMS if stream.selected_by_default]
     assert extractor["select"] == usual
 
 
-def test_meltano_offers_the_settings_that_the_tap_has(extractor: Json, about: Json) -> None:
+def test_meltano_has_the_settings_of_the_tap(extractor: Json, about: Json) -> None:
     kinds = {"string": "string", "integer": "integer", "boolean": "boolean", "object": "object"}
     kinds["array"] = "array"
     expected = []
-    for name, told in about["settings"]["properties"].items():
-        (kind,) = {*told["type"]} - {"null"}
+    for name, schema in about["settings"]["properties"].items():
+        (kind,) = {*schema["type"]} - {"null"}
         setting = {
             "name": name,
-            "label": told["title"],
+            "label": schema["title"],
             "kind": kinds[kind],
-            "description": told["description"],
+            "description": schema["description"],
         }
-        if told.get("format") == "date-time":
+        if schema.get("format") == "date-time":
             setting["kind"] = "date_iso8601"
-        if "enum" in told:
+        if "enum" in schema:
             setting["kind"] = "options"
-            setting["options"] = [{"label": value, "value": value} for value in told["enum"]]
-        if "default" in told:
-            setting["value"] = told["default"]
-        if told.get("secret"):
+            setting["options"] = [{"label": value, "value": value} for value in schema["enum"]]
+        if "default" in schema:
+            setting["value"] = schema["default"]
+        if schema.get("secret"):
             setting["sensitive"] = True
         if name == "user_agent":  # the tap's own default names the version that is installed
             del setting["value"]
@@ -98,11 +100,13 @@ def test_meltano_offers_the_settings_that_the_tap_has(extractor: Json, about: Js
     assert extractor["settings"] == expected
 
 
-def test_meltano_asks_for_what_the_tap_requires(extractor: Json, about: Json) -> None:
+def test_meltano_requires_what_the_tap_requires(extractor: Json, about: Json) -> None:
     assert extractor["settings_group_validation"] == [about["settings"]["required"]]
 
 
-def test_meltano_knows_what_the_tap_can(extractor: Json, about: Json) -> None:
+def test_meltano_has_the_capabilities_and_the_description_of_the_tap(
+    extractor: Json, about: Json
+) -> None:
     assert extractor["capabilities"] == about["capabilities"]
     assert extractor["description"] == about["description"]
 
@@ -114,7 +118,7 @@ def test_the_schedule_runs_into_postgres_each_day(meltano_yml: Json) -> None:
     assert job["tasks"] == ["tap-toloka target-postgres"]
 
 
-def test_the_example_of_an_env_file_names_settings_that_there_are(meltano_yml: Json) -> None:
+def test_env_example_names_existing_settings(meltano_yml: Json) -> None:
     known = {"TAP_TOLOKA__SELECT"}  # Meltano's own, of each extractor
     known |= {
         f"{plugin['namespace']}_{setting['name']}".upper()

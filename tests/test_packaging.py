@@ -34,8 +34,8 @@ def test_the_wheel_holds_the_whole_tap_and_nothing_else(tmp_path: Path) -> None:
     assert {name for name in shipped if ".dist-info/" not in name} == package
 
 
-@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="git tells which files there are")
-def test_no_file_names_a_package_registry_or_what_is_outside_of_the_repository() -> None:
+@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="needs git to list the files")
+def test_no_file_names_a_package_registry_or_a_path_outside_of_the_repository() -> None:
     listed = subprocess.run(
         [*LIST_FILES, "-z", "--cached", "--others", "--exclude-standard"],
         cwd=REPOSITORY,

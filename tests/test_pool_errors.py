@@ -91,7 +91,7 @@ def test_a_deleted_pool_is_one_warning_and_the_bookmark_moves(
     [(None, 403), (state_of(Assignments), 403), (state_of(Assignments), 409)],
     ids=["first", "later", "conflict"],
 )
-def test_a_pool_that_is_refused_is_one_warning_and_comes_when_it_is_given_back(
+def test_a_refused_pool_is_one_warning_and_is_read_once_it_is_allowed(
     five: Emulator, state: Any, status: int
 ) -> None:
     fault = Fault(path="/api/v1/assignments", params={"pool_id": "3"}, status=status, times=None)
@@ -118,7 +118,7 @@ def test_a_pool_that_is_refused_is_one_warning_and_comes_when_it_is_given_back(
 @pytest.mark.parametrize(
     "params", [{"skipped_gt": "*"}, {"accepted_gt": "*", "id_gt": "*"}], ids=str
 )
-def test_a_pool_that_is_refused_in_part_holds_the_bookmark_too(
+def test_a_pool_that_is_refused_in_part_does_not_move_the_bookmark(
     five: Emulator, params: dict[str, str]
 ) -> None:
     refused = {"pool_id": "3", **params}

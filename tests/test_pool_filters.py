@@ -43,7 +43,7 @@ Row = dict[str, Any]
     ],
     ids=str,
 )
-def test_only_what_belongs_to_the_chosen_is_read(
+def test_only_rows_of_chosen_pools_and_projects_are_read(
     stream: type[TolokaStream], chosen: dict[str, Any], expected: list[str]
 ) -> None:
     projects = {"1": "5", "2": "7", "3": "8", "9": "10", "40": "7", "100": "10"}

@@ -52,7 +52,7 @@ SETTLES: list[tuple[Row, int]] = [
     ),
     ({"assignment_max_duration_seconds": 0}, (21 + 30) * DAY),
 ]
-# Which date tells when a pool stopped: the latest.
+# The latest date is when a pool stopped.
 STOPPED: list[tuple[str, Row]] = [
     ("created", {}),
     ("created", {"last_started": None, "last_stopped": None}),
@@ -84,7 +84,7 @@ def test_a_pool_is_skipped_if_nothing_can_have_changed_in_it(
     ends = {"ARCHIVED"} if stream in {Tasks, TaskSuites} else {"CLOSED", "ARCHIVED"}
     pools = list(pools_around(BOOKMARK, status))
     if status not in ends:
-        pools = pools[::12]  # all are asked
+        pools = pools[::12]  # all are read
     with (
         serve([pool for pool, _ in pools], [], stream) as emulator,
         no_waiting(rate_limit=False),
@@ -149,7 +149,7 @@ def test_a_training_is_read_like_a_pool_and_once_if_it_is_listed_as_one(
         make_pool("3", shifted(BOOKMARK, days=1), status="ARCHIVED"),
         open_pool("4", assignment_max_duration_seconds=None),
     ]
-    # The list of trainings does not tell how long a review may take.
+    # The list of trainings does not say how long a review may take.
     seconds = (21 + 30) * DAY + 600
     edge = [shifted(BOOKMARK, seconds=late - seconds) for late in (0, 1)]
     ended = [make_pool(str(5 + n), at, status="ARCHIVED") for n, at in enumerate(edge)]

@@ -1,4 +1,4 @@
-"""Streams that are read pool by pool bring all rows, by as few requests as it takes."""
+"""Streams that are read pool by pool read all rows in few requests."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Row = dict[str, Any]
         (Attachments, {"start_date": "2022-01-01"}, {"replication_method": "FULL_TABLE"}),
     ],
 )
-def test_the_stream_of_pools_is_what_it_would_be_alone(
+def test_the_stream_of_pools_is_the_same_beside_streams_that_read_pools(
     stream: type[TolokaStream], config: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     pools = list(make_pools(20, seed=1))
@@ -85,11 +85,11 @@ def test_the_stream_of_pools_is_what_it_would_be_alone(
     assert only.state
     assert only.state["bookmarks"].keys() == {stream.name}
     if "start_date" not in config:
-        assert set(only.ids) == {row["id"] for row in rows}, "whatever is asked of pools"
+        assert set(only.ids) == {row["id"] for row in rows}, "filters of pools do not matter"
 
 
 @every_stream
-def test_what_is_deselected_or_mapped_of_pools_decides_nothing(
+def test_selection_and_maps_of_pools_do_not_matter(
     stream: type[TolokaStream],
 ) -> None:
     rows = [row_of(stream, "17", 1, BOOKMARK)]
@@ -145,7 +145,7 @@ def test_a_first_run_sends_one_request_per_pool(stream: type[TolokaStream]) -> N
 
 
 def lists_of_changes(stream: type[TolokaStream], since: str, *, bound: str) -> list[Row]:
-    """Return the bounds that tell what is new since a date, and what is older and changed."""
+    """Return the bounds of what is new since a date, and of what is older and changed."""
     until = {"gt": "lte", "gte": "lt"}[bound]
     first, *others = stream.change_dates
     return [
@@ -186,7 +186,7 @@ def test_a_later_run_reads_an_old_pool_by_each_date_and_a_new_one_whole(
 
 
 @every_stream
-def test_a_start_date_is_a_bound_that_holds_itself(stream: type[TolokaStream]) -> None:
+def test_the_start_date_is_an_inclusive_bound(stream: type[TolokaStream]) -> None:
     pools = [
         open_pool("1"),
         open_pool("2", BOOKMARK),
@@ -202,7 +202,7 @@ def test_a_start_date_is_a_bound_that_holds_itself(stream: type[TolokaStream]) -
         assert in_any_order(of_pool) == bounds
 
 
-def test_an_assignment_that_changed_twice_comes_once() -> None:
+def test_an_assignment_that_changed_twice_is_printed_once() -> None:
     later = [shifted(BOOKMARK, hours=hours) for hours in range(1, 4)]
     rows = [
         assignment("1", 1, LONG_AGO, submitted=later[0], accepted=later[1]),
@@ -246,7 +246,7 @@ def test_the_rate_limit_holds_for_listing_and_reading_together() -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_stopped_leaves_what_the_next_one_can_start_from(
+def test_after_a_stopped_run_the_next_one_reads_everything(
     signum: signal.Signals, tmp_path: Path
 ) -> None:
     pools = [open_pool(str(id_)) for id_ in range(100, 140)]
@@ -269,12 +269,12 @@ def test_a_run_that_is_stopped_leaves_what_the_next_one_can_start_from(
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             assert process.stdout
-            begun = b"".join(process.stdout.readline() for _ in range(100))
+            first_lines = b"".join(process.stdout.readline() for _ in range(100))
             process.send_signal(signum)
             rest, log = process.communicate(timeout=60)
         finally:
             process.kill()
-        stopped = Run(begun + rest, log.decode(), process.returncode)
+        stopped = Run(first_lines + rest, log.decode(), process.returncode)
         assert stopped.status == 128 + signum
         assert stopped.output.endswith(b"}\n")
         assert "Traceback" not in stopped.log

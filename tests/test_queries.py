@@ -1,4 +1,4 @@
-"""What docs say of tables: PostgreSQL answers questions as Python does, and tables join so."""
+"""The queries of docs/queries return what Python computes; tables join as docs/streams.md says."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Answer = list[tuple[Any, ...]]
 
 @pytest.fixture
 def warehouse(loaded: LoadedAccount) -> Iterator[psycopg.Connection]:
-    """Connect to the tables, from a place that is far from UTC; what a test changes is undone."""
+    """Connect in a time zone that is far from UTC; changes are rolled back."""
     with loaded.database.connect() as connection:
         connection.execute("SET search_path TO tap_toloka; SET TIME ZONE 'Asia/Tokyo'")
         yield connection
@@ -189,7 +189,7 @@ def test_a_pool_is_stuck_if_it_is_open_and_quiet_for_a_day(
 
 
 @pytest.mark.parametrize("name", ["cost_per_label.sql", "time_to_submit.sql"])
-def test_pools_that_were_not_read_are_there_without_a_name(
+def test_pools_that_were_not_loaded_have_no_name(
     loaded: LoadedAccount, warehouse: psycopg.Connection, name: str
 ) -> None:
     before = answer(warehouse, name)
@@ -216,7 +216,7 @@ def test_a_file_reads_the_tables_that_it_names_and_no_others(
             connection.rollback()
 
 
-# What docs/streams.md says
+# docs/streams.md
 
 
 def block(language: str) -> str:
@@ -232,7 +232,7 @@ RELATIONS = re.findall(
 
 
 def values_at(path: str, rows: list[Json]) -> set[str]:
-    """Return all that there is at a path of the picture."""
+    """Return all values at a path of the diagram."""
     found: list[Any] = list(rows)
     for name in path.split("."):
         found = [row[name.removesuffix("[]")] for row in found if row.get(name.removesuffix("[]"))]
@@ -241,7 +241,7 @@ def values_at(path: str, rows: list[Json]) -> set[str]:
     return set(found)
 
 
-def test_the_picture_has_a_line_for_each_stream_and_nothing_that_is_not_looked_at() -> None:
+def test_the_diagram_has_all_streams_and_each_of_its_lines_is_tested() -> None:
     first, *lines = block("mermaid").splitlines()
     assert first == "erDiagram"
     assert len(lines) == len(RELATIONS)
@@ -273,7 +273,7 @@ def world() -> dict[str, list[Json]]:
 
 
 @pytest.mark.parametrize(("one", "many", "key", "reference"), RELATIONS)
-def test_what_a_row_refers_to_is_there(
+def test_each_reference_leads_to_a_row(
     world: dict[str, list[Json]], one: str, many: str, key: str, reference: str
 ) -> None:
     keys, references = values_at(key, world[one]), values_at(reference, world[many])
@@ -283,7 +283,7 @@ def test_what_a_row_refers_to_is_there(
     assert references <= keys
 
 
-def test_the_query_beside_the_picture_gives_each_label(
+def test_the_query_below_the_diagram_returns_each_label(
     loaded: LoadedAccount, warehouse: psycopg.Connection
 ) -> None:
     # All but a pool that also has answers which do not go with its tasks.

@@ -40,7 +40,7 @@ def emulator() -> Iterator[Emulator]:
 
 SUITE = SuiteConfig(max_records_limit=None)
 
-# When tests are collected the SDK asks this class for its streams, and sends nothing.
+# The SDK builds this class when tests are collected; it needs the streams, and requests nothing.
 _StandardTests: Any = get_tap_test_class(
     TapToloka,
     config={"token": "none"},

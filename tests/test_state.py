@@ -61,7 +61,7 @@ def test_an_invalid_state_is_an_error_in_one_line_and_no_request(state: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("value", "asked"),
+    ("value", "created_gt"),
     [
         ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00.000"),
         ("2024-01-01T00:00:00.5", "2024-01-01T00:00:00.500"),
@@ -70,21 +70,21 @@ def test_an_invalid_state_is_an_error_in_one_line_and_no_request(state: Any) -> 
         (None, None),
     ],
 )
-def test_a_bookmark_is_taken_however_its_date_is_written(
-    value: str | None, asked: str | None
+def test_the_date_of_a_bookmark_may_be_written_in_any_way(
+    value: str | None, created_gt: str | None
 ) -> None:
     bookmark = {"replication_key": "created", "replication_key_value": value}
     with Emulator(pools=[make_pool("1", "2024-01-01T00:00:00.6")]) as emulator:
         state = {"bookmarks": {"pools": bookmark, "other": {"a": 1}}}
         run = run_inside(config_for(emulator), state)
         (request,) = emulator.requests
-    assert request.params.get("created_gt") == asked
+    assert request.params.get("created_gt") == created_gt
     assert run.bookmark == "2024-01-01T00:00:00.600Z", "compared as points in time"
     assert run.state is not None
     assert run.state["bookmarks"]["other"] == {"a": 1}
 
 
-def test_what_an_interrupted_run_of_another_version_left_is_cleared_away() -> None:
+def test_progress_markers_of_an_interrupted_run_are_removed() -> None:
     bookmark = {
         "replication_key": "created",
         "replication_key_value": "2024-01-01T00:00:00Z",

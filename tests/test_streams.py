@@ -1,4 +1,4 @@
-"""Of every list each row arrives once, whole, as Toloka has it; and again only what is new."""
+"""Each stream: all rows are printed once, as Toloka has them, and later runs print what is new."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ IN_ONE_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def streams(condition: Callable[[type[TolokaStream]], object]) -> pytest.MarkDecorator:
-    """Have a test for each stream that something is so of."""
+    """Parametrize a test with the streams that meet a condition."""
     wanted = [pytest.param(stream, id=stream.name) for stream in STREAMS if condition(stream)]
     return pytest.mark.parametrize("stream", wanted)
 
@@ -55,13 +55,8 @@ NOT_EMULATED = {
 }
 
 
-def id_of(stream: type[TolokaStream]) -> str:
-    """Return the field that rows of the emulator are kept by."""
-    return stream.id_field or "id"
-
-
 def replication_value(stream: type[TolokaStream]) -> Callable[[dict[str, Any]], str]:
-    """Return what tells the replication key of a row as the emulator holds it."""
+    """Return a function that computes the replication key of a row of the emulator."""
 
     def value(row: dict[str, Any]) -> str:
         names = stream.added_from or [str(stream.replication_key)]
@@ -71,7 +66,7 @@ def replication_value(stream: type[TolokaStream]) -> Callable[[dict[str, Any]], 
 
 
 def changed(stream: type[TolokaStream], row: dict[str, Any], date: str) -> bool:
-    """Tell whether a printed row came or changed after a date."""
+    """Return whether a printed row was created or changed after a date."""
     return max(changes(stream, row)) > date
 
 
@@ -97,14 +92,14 @@ def without(record: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in names}
 
 
-def asked_for(stream: type[TolokaStream], emulator: Emulator) -> list[Request]:
+def requests_for(stream: type[TolokaStream], emulator: Emulator) -> list[Request]:
     """Return the requests for lists of a stream, and not for what these belong to."""
     pattern = "/api" + re.sub("{.*}", "[^/]+", stream.path)
     return [request for request in emulator.requests if re.fullmatch(pattern, request.path)]
 
 
 @every_stream
-def test_every_row_arrives_once_with_all_it_has(stream: type[TolokaStream]) -> None:
+def test_every_row_is_printed_once_with_all_its_fields(stream: type[TolokaStream]) -> None:
     with emulator_of(stream, 400, seed=3) as emulator:
         run = run_inside(config_for(emulator, batch_size=30), stream=stream.name)
         rows = printed(stream, emulator)
@@ -132,7 +127,7 @@ def test_what_is_printed_fits_the_printed_schema(stream: type[TolokaStream]) -> 
 
 
 @streams(lambda stream: stream.name != "requester")
-def test_the_rows_that_prove_this_have_all_fields(stream: type[TolokaStream]) -> None:
+def test_the_rows_of_these_tests_have_all_fields(stream: type[TolokaStream]) -> None:
     with emulator_of(stream, 400, seed=4) as emulator:
         run = run_inside(config_for(emulator), stream=stream.name)
     fields = {name for record in run.records for name, value in record.items() if value is not None}
@@ -157,13 +152,13 @@ def test_only_the_key_is_required_and_not_null(stream: type[TolokaStream]) -> No
 
 
 @in_pages
-def test_a_list_is_asked_for_as_much_as_it_gives_and_no_more(stream: type[TolokaStream]) -> None:
+def test_a_page_is_no_larger_than_toloka_allows(stream: type[TolokaStream]) -> None:
     with emulator_of(stream, 3, seed=1) as emulator:
         for settings in ({}, {"batch_size": 99}, {"batch_size": 100_000}):
             run_inside(config_for(emulator, **settings), stream=stream.name)
-        asked = [int(request.params["limit"]) for request in asked_for(stream, emulator)]
+        limits = [int(request.params["limit"]) for request in requests_for(stream, emulator)]
         usual = min(stream.page_size, stream.page_cap)
-        assert asked[:: len(asked) // 3] == [usual, 99, stream.page_cap]
+        assert limits[:: len(limits) // 3] == [usual, 99, stream.page_cap]
         assert emulator.tables[stream.name].resource.cap == stream.page_cap
 
 
@@ -176,7 +171,7 @@ def test_an_account_without_rows_is_no_error(stream: type[TolokaStream]) -> None
 
 
 @streams(lambda stream: stream.replication_key and stream.listed_by != "operation_id")
-def test_a_second_run_brings_only_what_is_new(stream: type[TolokaStream]) -> None:
+def test_a_second_run_reads_only_what_is_new(stream: type[TolokaStream]) -> None:
     rows = sorted(make_rows(stream.name, 60, seed=5), key=replication_value(stream))
     newest = replication_value(stream)(rows[39])
     early = [row for row in rows if replication_value(stream)(row) <= newest]
@@ -198,7 +193,7 @@ def test_a_second_run_brings_only_what_is_new(stream: type[TolokaStream]) -> Non
 
 
 @streams(lambda stream: stream.listed_by == "operation_id")
-def test_rows_by_operation_come_when_it_has_finished(stream: type[TolokaStream]) -> None:
+def test_rows_of_an_operation_are_read_when_it_has_finished(stream: type[TolokaStream]) -> None:
     (type_, *_) = stream.types  # type: ignore[attr-defined]
     with emulator_of(stream, 60, seed=5) as emulator:
         first = run_inside(config_for(emulator), stream=stream.name)
@@ -211,7 +206,7 @@ def test_rows_by_operation_come_when_it_has_finished(stream: type[TolokaStream])
 
 
 @incremental
-def test_a_stream_without_state_begins_at_the_start_date(stream: type[TolokaStream]) -> None:
+def test_a_stream_without_state_starts_at_the_start_date(stream: type[TolokaStream]) -> None:
     with emulator_of(stream, 60, seed=6) as emulator:
         rows = printed(stream, emulator)
         start = max(changes(stream, sorted(rows, key=lambda r: str(max(changes(stream, r))))[30]))
@@ -236,7 +231,7 @@ def test_a_full_table_is_read_whole_and_leaves_the_bookmark(stream: type[TolokaS
 @pytest.mark.parametrize(
     "changes", [{"replication_key": "last_started"}, {"replication_method": "LOG_BASED"}], ids=str
 )
-def test_a_replication_that_cannot_be_is_refused(
+def test_an_impossible_replication_is_refused(
     stream: type[TolokaStream], changes: dict[str, str]
 ) -> None:
     if stream.replication_key is None and "replication_key" in changes:
@@ -247,7 +242,7 @@ def test_a_replication_that_cannot_be_is_refused(
 
 
 @incremental
-def test_a_catalog_without_replication_means_that_of_the_stream(
+def test_without_replication_in_the_catalog_that_of_the_stream_is_used(
     stream: type[TolokaStream],
 ) -> None:
     changes = {"replication_key": None, "replication_method": None}
@@ -284,7 +279,7 @@ def test_every_filter_reaches_toloka(stream: type[TolokaStream]) -> None:
     setting = every_filter(stream.filters)
     with emulator_of(stream, 3, seed=1) as emulator:
         run_inside(config_for(emulator, filters={stream.name: setting}), stream=stream.name)
-        request, *_ = asked_for(stream, emulator)
+        request, *_ = requests_for(stream, emulator)
     path_or_parameter = {"pool_id": POOL_IDS[0]} if stream.listed_by == "pool_id" else {}
     assert request.params == {
         "sort": stream.id_field,
@@ -299,7 +294,7 @@ def test_every_filter_reaches_toloka(stream: type[TolokaStream]) -> None:
 
 
 @every_stream
-def test_a_filter_by_what_can_change_is_warned_of(
+def test_a_filter_by_what_can_change_is_a_warning(
     stream: type[TolokaStream], caplog: pytest.LogCaptureFixture
 ) -> None:
     setting = every_filter(stream.filters)
@@ -313,7 +308,7 @@ def test_a_filter_by_what_can_change_is_warned_of(
 
 
 @every_stream
-def test_what_is_deselected_is_neither_declared_nor_printed(stream: type[TolokaStream]) -> None:
+def test_deselected_fields_are_neither_declared_nor_printed(stream: type[TolokaStream]) -> None:
     with emulator_of(stream, 40, seed=7) as emulator:
         rows = printed(stream, emulator)
         keys = {*stream.primary_keys, stream.replication_key}
@@ -327,7 +322,9 @@ def test_what_is_deselected_is_neither_declared_nor_printed(stream: type[TolokaS
 
 
 @every_stream
-def test_rows_that_are_looked_into_print_the_same(stream: type[TolokaStream]) -> None:
+def test_rows_are_printed_the_same_with_stream_maps_and_versions(
+    stream: type[TolokaStream],
+) -> None:
     key = stream.primary_keys[0]
     with emulator_of(stream, 100, seed=8) as emulator:
         settings: tuple[dict[str, Any], ...] = (

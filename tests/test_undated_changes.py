@@ -1,4 +1,4 @@
-"""Changes that no date tells of are read again by `lookback_days`, or by a full table."""
+"""Changes without a date are read by `lookback_days` or by a full table."""
 
 from __future__ import annotations
 
