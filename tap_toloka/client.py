@@ -332,9 +332,9 @@ def problem_with_catalog(stream: TolokaStream, entry: CatalogEntry | None) -> st
             f"{f'INCREMENTAL by {ours!r}, or ' if ours else ''}FULL_TABLE"
         )
     properties = stream.effective_schema.get("properties", {})
-    if unknown := set(stream.primary_keys) - properties.keys():
-        return f"The catalog has `key_properties` that {stream.name} has not: {sorted(unknown)}"
     for key in {*type(stream).primary_keys, *([ours] if ours else [])}:
         if stream.selected and not (key in properties and stream.mask["properties", key]):
             return f"The catalog leaves out {key!r}, which {stream.name} cannot do without"
+    if unknown := set(stream.primary_keys) - properties.keys():
+        return f"The catalog has `key_properties` that {stream.name} has not: {sorted(unknown)}"
     return None
