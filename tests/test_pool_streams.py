@@ -266,7 +266,7 @@ def test_after_a_stopped_run_the_next_one_reads_everything(
         ):
             (tmp_path / name).write_text(json.dumps(value))
             command += [f"--{name}", str(tmp_path / name)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipes: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
         with subprocess.Popen(command, **pipes) as process:
             assert process.stdout
             assert process.stderr
