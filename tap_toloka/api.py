@@ -126,7 +126,7 @@ class TolokaApi:
         try:
             return read(body)
         except ValueError as error:
-            msg = f"Toloka's answer to {path} is broken: {error}"
+            msg = f"Toloka's answer is broken: {error}"
             raise RetryableError(msg) from error
 
     def _request(self, path: str, params: Mapping[str, t.Any]) -> bytes:
@@ -146,8 +146,8 @@ class TolokaApi:
         ) as error:
             msg = f"No complete answer from {host_of(url)}: {root_cause(error)}"
             raise RetryableError(msg) from error
-        except ValueError as error:  # requests reads the address of a redirect in any case
-            msg = f"{host_of(url)} redirects to an address that is not valid: {error}"
+        except ValueError as error:  # of an address: ours, a proxy's, or that of a redirect
+            msg = f"No request to {host_of(url)}, or no redirect from there, is possible: {error}"
             raise TolokaError(msg) from error
         if response.status_code != HTTPStatus.OK:
             raise self.error_of(response)
@@ -197,7 +197,8 @@ class TolokaApi:
     def _before_retry(self, details: Details) -> None:
         error: t.Any = details["exception"]
         logger.warning(
-            "%s; retrying in %.1f s (%d of %d)",
+            "%s: %s; retrying in %.1f s (%d of %d)",
+            details["args"][0],
             error,
             details["wait"],
             details["tries"],

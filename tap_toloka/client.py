@@ -64,6 +64,7 @@ class TolokaStream(TolokaList, Stream):
         began = datetime.fromtimestamp(tap.initialized_at / 1000, timezone.utc)
         self.run_began = dates.from_datetime(began)
         """When the run began, in the one form of dates."""
+        self._warned_of_missing = False
         self.answered = False
         """Whether Toloka answered a request for rows in this run."""
 
@@ -111,10 +112,11 @@ class TolokaStream(TolokaList, Stream):
         return set(filter(None, self.filters_in_use.get(name, "").split(",")))
 
     def warn_of_missing(self, name: str, missing: AbstractSet[str]) -> None:
-        """Log that a filter names pools, projects, ... that were not found."""
+        """Log that there is nothing to read of pools, projects, ... that a filter names."""
         if missing:
+            self._warned_of_missing = True
             self.logger.warning(
-                "`filters.%s.%s` names ids that do not exist, or that other filters leave out: %s",
+                "`filters.%s.%s` names ids of which there is nothing to read: %s",
                 self.name,
                 name,
                 ", ".join(sorted(missing, key=lambda id_: (len(id_), id_))),
@@ -179,16 +181,13 @@ class TolokaStream(TolokaList, Stream):
             ValueError: If a row does not have what they are computed from.
         """
 
-    def _reading(self, limit: int | None = None) -> Reading:
-        lists = ListReader(self._connect, self.config, self.logger, limit)
-        return lists.read(type(self), self._source, self.listings(lists))
-
     # How it is written
 
     @override  # abstract in the SDK, whose own loop over records is replaced below
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the rows as Python objects."""
-        for page in self._reading().pages():
+        lists = ListReader(self._connect, self.config, self.logger)
+        for page in lists.read(type(self), self._source, self.listings(lists)).pages():
             yield from as_objects(page.rows)
 
     @override  # the SDK would note a date in state that caps its own bookmark; ours is in state.py
@@ -206,16 +205,22 @@ class TolokaStream(TolokaList, Stream):
         calls of the SDK's own is `_write_record_message`. A test fails when these change.
         """
         try:
-            self._read_and_write(self.ABORT_AT_RECORD_COUNT)
+            self.read_and_write(self.ABORT_AT_RECORD_COUNT)
         except TolokaError as error:
             error.stream = error.stream or self.name
             raise
         yield from ()
 
-    def _read_and_write(self, limit: int | None) -> None:
-        """Write the rows of all lists; with a limit, as few of the first page, and no state."""
-        self._log_start()
-        reading = self._reading(limit)
+    def read_and_write(self, limit: int | None) -> None:
+        """Write the rows of all lists; with a limit, as few of the first page, and no state.
+
+        Raises:
+            TolokaError: If they could not be read.
+        """
+        if limit is None:
+            self._log_start()
+        lists = ListReader(self._connect, self.config, self.logger, limit)
+        reading = lists.read(type(self), self._source, self.listings(lists))
         greatest, count = "", 0
         with (
             metrics.http_request_counter(self.name, endpoint=self.path) as requests,
@@ -234,7 +239,8 @@ class TolokaStream(TolokaList, Stream):
                     break
         self.answered = reading.answered
         if limit is None:
-            self._log_end(count)
+            if not count and lists.complete and not reading.refused:
+                self._log_nothing()
             self._move_bookmark(greatest, reading)
             self.finalize_state_progress_markers()  # clears what the SDK noted, and writes STATE
 
@@ -298,11 +304,14 @@ class TolokaStream(TolokaList, Stream):
                 ", ".join(changing),
             )
 
-    def _log_end(self, count: int) -> None:
-        if not count and self.start is None and self.filters_in_use:
+    def _log_nothing(self) -> None:
+        """Warn that no row was read, unless that is usual: there is a bookmark, or no filter."""
+        first = self.replication_method != REPLICATION_INCREMENTAL or not self._valid_bookmark.value
+        if first and self.filters_in_use and not self._warned_of_missing:
             self.logger.warning(
-                "No rows of %s match its filters: %s. Check that the ids exist in this account",
+                "No rows of %s match its filters%s: %s. Check that the ids exist in this account",
                 self.name,
+                f" since {self.start.date}" if self.start else "",
                 ", ".join(f"{name}={value}" for name, value in self.filters_in_use.items()),
             )
 
@@ -322,8 +331,10 @@ def problem_with_catalog(stream: TolokaStream, entry: CatalogEntry | None) -> st
             f"{stream.replication_key!r}; it can be "
             f"{f'INCREMENTAL by {ours!r}, or ' if ours else ''}FULL_TABLE"
         )
+    properties = stream.effective_schema.get("properties", {})
     for key in {*type(stream).primary_keys, *([ours] if ours else [])}:
-        known = key in stream.effective_schema.get("properties", {})
-        if stream.selected and not (known and stream.mask["properties", key]):
+        if stream.selected and not (key in properties and stream.mask["properties", key]):
             return f"The catalog leaves out {key!r}, which {stream.name} cannot do without"
+    if unknown := set(stream.primary_keys) - properties.keys():
+        return f"The catalog has `key_properties` that {stream.name} has not: {sorted(unknown)}"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import sys
@@ -15,6 +16,8 @@ from typing_extensions import override
 from tap_toloka.errors import TolokaError
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import click
 
 
@@ -27,6 +30,9 @@ class TolokaCommand(SingerCommand):
     @override
     def main(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         logging.setLogRecordFactory(_record_without_secrets)
+        if sys.stdout is None:
+            self.logger.error("Standard output is closed: there is nowhere to write to")
+            sys.exit(1)
         # All that was imported stays: the garbage collector need not look at it for every page.
         gc.freeze()
         try:
@@ -40,15 +46,25 @@ class TolokaCommand(SingerCommand):
             self.logger.error("%s", " ".join(str(error).split()))  # noqa: TRY400
         sys.exit(1)
 
+    @override  # `--discover`, `--test` and the like do all their work here
+    def make_context(self, *args: t.Any, **kwargs: t.Any) -> click.Context:
+        with self._one_line_if_the_pipe_breaks():
+            return super().make_context(*args, **kwargs)
+
     @override
     def invoke(self, ctx: click.Context) -> t.Any:
-        try:
+        with self._one_line_if_the_pipe_breaks():
             return super().invoke(ctx)
+
+    @contextlib.contextmanager
+    def _one_line_if_the_pipe_breaks(self) -> Iterator[None]:
+        try:
+            yield
         except BrokenPipeError:  # of which click would say nothing
             self.logger.error(  # noqa: TRY400
                 "The reader of this tap's output has closed it; see its log"
             )
-            ctx.exit(1)
+            sys.exit(1)
 
 
 _secrets: set[str] = set()

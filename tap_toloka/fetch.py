@@ -105,7 +105,7 @@ class Reading:
         source: How the lists are read.
         listings: Which lists.
         max_concurrency: Most requests under way at once.
-        owned_by: What the owner of a list is, for the log: `pool`.
+        of: What is in a list and what its owner is, for the log: `tasks of pool`.
         strict: Whether a list that is refused is an error, rather than skipped.
         logger: Where skipped lists are logged.
 
@@ -121,12 +121,12 @@ class Reading:
         listings: Iterable[Listing],
         *,
         max_concurrency: int,
-        owned_by: str,
+        of: str,
         strict: bool,
         logger: logging.Logger,
     ) -> None:
         self._fetch = partial(fetch_pages, api, source, listings, max_concurrency)
-        self._owned_by = owned_by
+        self._of = of
         self._strict = strict
         self._logger = logger
         self.refused: dict[str, RefusedError] = {}
@@ -161,7 +161,7 @@ class Reading:
         if self._strict:
             raise error
         if owner not in self.refused:
-            self._logger.warning("Skipping %s %s: %s", self._owned_by, owner, error)
+            self._logger.warning("Skipping %s %s: %s", self._of, owner, error)
         if owner not in self.refused or not error.gone:
             self.refused[owner] = error
 

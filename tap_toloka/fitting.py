@@ -24,6 +24,7 @@ Check = t.Callable[[msgspec.Raw], object]
 
 _DECODED: dict[str, t.Any] = {"string": str, "integer": int, "boolean": bool, "null": None}
 _TYPES: dict[str, t.Any] = {**_DECODED, "number": float}
+_KINDS = {*_TYPES, "object", "array"}
 
 
 def attribute_of(field: str) -> str:
@@ -33,15 +34,25 @@ def attribute_of(field: str) -> str:
     return f"field_{field.encode(errors='surrogatepass').hex()}"
 
 
+def can_be_named(field: str) -> bool:
+    """Tell whether a struct can have a field of this name: msgspec refuses some characters."""
+    return field.isprintable() and not set(field) & set('"\\')
+
+
 def row_type(
-    properties: Mapping[str, t.Any], required: Collection[str], unchecked: Collection[str]
+    properties: Mapping[str, t.Any],
+    required: Collection[str],
+    unchecked: Collection[str],
+    *,
+    strict: bool = True,
 ) -> type[msgspec.Struct]:
     """Make the struct that rows are decoded into.
 
     Args:
         properties: The JSON Schema of each field.
         required: Fields that every row must have.
-        unchecked: Further fields, of which any value is taken. Still others are an error.
+        unchecked: Further fields, of which any value is taken.
+        strict: Whether still others are an error, rather than left out.
     """
     fields: list[t.Any] = []
     for name, schema in properties.items():
@@ -59,7 +70,7 @@ def row_type(
         "row",
         fields,
         rename={attribute_of(name): name for name in (*properties, *unchecked)},
-        forbid_unknown_fields=True,
+        forbid_unknown_fields=strict,
         kw_only=True,
         gc=False,
     )
@@ -79,8 +90,10 @@ def _decoder(type_: t.Any) -> Callable[[msgspec.Raw], object]:  # noqa: ANN401  
 
 
 def _kinds_of(schema: Mapping[str, t.Any]) -> list[str]:
+    """Return the types of a schema; none: any value will do, as for a type that JSON has not."""
     declared = schema.get("type", [])
-    return [declared] if isinstance(declared, str) else list(declared)
+    kinds = [declared] if isinstance(declared, str) else list(declared)
+    return kinds if {*kinds} <= _KINDS else []
 
 
 def _decoded_type(schema: Mapping[str, t.Any]) -> t.Any:  # noqa: ANN401  # a type

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from msgspec import UNSET
+from singer_sdk import metrics
 from singer_sdk.schema.source import SchemaDirectory
 
 from tap_toloka import schemas
@@ -83,15 +84,17 @@ class TolokaList:
             compute: Computes added fields.
         """
         known = cls.known_properties()
+        # Ids and dates are read by our own schema, also when a catalog was edited to print them as
+        # something else: cursors and bookmarks depend on them.
+        dates = [name for name, kind in known.items() if kind.get("format") == "date-time"]
+        ours = {name: known[name] for name in (*dates, cls.id_field or "") if name in printed}
         fields = RowFields(
-            printed=printed,
+            printed={**printed, **ours},
             required=cls.primary_keys,
             added=cls.added_fields & printed.keys(),
             hidden={n: known[n] for n in cls.added_from if compute and n not in printed},
-            ignored=known.keys() - cls.added_fields,
-            # Which fields are dates is ours to say: bookmarks are compared in one form of them,
-            # also when a catalog was edited to print something else.
-            dates=[name for name, kind in known.items() if kind.get("format") == "date-time"],
+            ignored=known.keys(),
+            dates=dates,
         )
 
         def on_unknown(name: str) -> None:
@@ -144,6 +147,8 @@ class ListReader:
         self._config = config
         self._logger = logger
         self.limit = limit
+        self.complete = True
+        """Whether no list was refused among those that rows of other streams came from."""
 
     def read(self, of: type[TolokaList], source: Source, listings: Iterable[Listing]) -> Reading:
         """Begin to read lists; in a test of the connection, one that is refused is an error."""
@@ -152,7 +157,7 @@ class ListReader:
             source,
             listings,
             max_concurrency=self._config["max_concurrency"],
-            owned_by=(of.listed_by or "").removesuffix("_id").replace("_", " "),
+            of=f"{of.name} of {(of.listed_by or '').removesuffix('_id').replace('_', ' ')}",
             strict=self.limit is not None,
             logger=self._logger,
         )
@@ -181,8 +186,12 @@ class ListReader:
         source = of.source(of.reader(wanted, self._logger), self._config.get("batch_size"))
         params = of.filters.parameters(filters or {})
         lists = (replace(one, params={**params, **one.params}) for one in listings)
+        reading = self.read(of, source, lists)
         try:
-            with closing(self.read(of, source, lists).pages()) as pages:
+            with (
+                metrics.http_request_counter(of.name, endpoint=of.path) as requests,
+                closing(reading.pages(requests.increment)) as pages,
+            ):
                 rows = itertools.chain.from_iterable(page.rows for page in pages)
                 for row in itertools.islice(rows, self.limit):
                     values = {name: getattr(row, attribute_of(name)) for name in fields}
@@ -190,3 +199,4 @@ class ListReader:
         except TolokaError as error:
             error.stream = of.name
             raise
+        self.complete = self.complete and not reading.refused

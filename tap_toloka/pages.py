@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from tap_toloka import dates
-from tap_toloka.fitting import Row, attribute_of, checks, row_type
+from tap_toloka.fitting import Row, attribute_of, can_be_named, checks, row_type
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
     from tap_toloka.splitting import Order
 
 _PIECE = 2**16  # bytes
+_MOST_IGNORED = 200  # fields; each costs a little time with each row
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _NO_FIELDS: Mapping[str, str] = {}
@@ -102,6 +103,7 @@ class PageReader:
         self._added = frozenset(fields.added)
         self._hidden = [attribute_of(name) for name in fields.hidden]
         self._ignored = set(fields.ignored) - self._sent.keys() - self._added
+        self._strict = True  # whether an unknown field is noticed
         self._lock = Lock()
         self._make_decoder()
 
@@ -127,7 +129,7 @@ class PageReader:
         ids = list(map(self._id_of, rows)) if self._id_of else []
         for name in self._dates:
             for row in rows:
-                if text := getattr(row, name):
+                if isinstance(text := getattr(row, name), str):
                     setattr(row, name, dates.canonical(text))
         for name in self._added & fields.keys():
             for row in rows:
@@ -140,11 +142,11 @@ class PageReader:
         return Page(rows, ids, has_more)
 
     def _make_decoder(self) -> None:
-        row = row_type(self._sent, self._required, {*self._ignored, *self._added})
-        self._decoder = (
-            _page_decoder(row, self._rows_in),
-            [attribute_of(name) for name in self._ignored],
-        )
+        ignored = self._ignored if self._strict else set()
+        unchecked = {*ignored, *self._added}
+        row = row_type(self._sent, self._required, unchecked, strict=self._strict)
+        decode = _page_decoder(row, self._rows_in)
+        self._decoder = (decode, [attribute_of(name) for name in ignored])
 
     def _decode_page(self, body: bytes) -> tuple[list[Row], bool, list[str]]:
         """Return rows, `has_more`, and the attributes that nobody wants."""
@@ -159,13 +161,19 @@ class PageReader:
             return (*decoder[0](body), decoder[1])
 
     def _learn_unknown_fields(self, body: bytes) -> None:
-        """Find the fields of a page that are unknown, so that they are ignored from now on."""
+        """Find the fields of a page that are unknown, so that they are ignored from now on.
+
+        If they are too many, or have names that cannot be declared, all others are ignored unseen.
+        """
         rows, _ = _page_decoder(dict[str, msgspec.Raw], self._rows_in, checks_more=False)(body)
         names = {name for row in rows for name in row}
         with self._lock:
             unknown = names - self._sent.keys() - self._ignored
             if unknown:
                 self._ignored |= unknown
+                self._strict = len(self._ignored) < _MOST_IGNORED and all(
+                    map(can_be_named, unknown)
+                )
                 self._make_decoder()
         for name in sorted(unknown):
             self._on_unknown(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from importlib import metadata
 from ipaddress import ip_address
@@ -139,7 +140,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "timeout",
-        th.CustomType({"type": ["integer", "null"], "minimum": 1}),
+        th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 3_600}),
         default=60,
         title="Timeout",
         description="Seconds to wait for data before a request is retried.",
@@ -175,6 +176,7 @@ PREFIX = "TAP_TOLOKA_"
 """What the variables begin with that `--config=ENV` reads."""
 
 _BOOLEANS = {"true", "1", "yes", "on", "false", "0", "no", "off"}
+_HOST = re.compile(r"(?!-)[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _IN_HEADERS = ("token", "account_id", "user_agent")
 
 
@@ -213,23 +215,20 @@ def problems_in_environment(
 
 
 def _kind_missed(text: str, kinds: set[str]) -> str | None:
-    """Return what the text of a variable should be and is not, if anything."""
-    if "boolean" in kinds:
-        return None if text.lower() in _BOOLEANS else "true or false"
-    if "integer" in kinds:
-        return None if text.strip().lstrip("+-").isdecimal() else "an integer"
-    if "array" in kinds:
-        return None if _is_json(text, list) else "a JSON array"
-    if "object" in kinds:
-        return None if _is_json(text, dict) else "a JSON object"
-    return None
+    """Return what the text of a variable should be and is not, if anything.
 
-
-def _is_json(text: str, kind: type) -> bool:
+    Of arrays the SDK takes JSON as well as values with commas between them.
+    """
     try:
-        return isinstance(json.loads(text), kind)
+        if "boolean" in kinds and text.lower() not in _BOOLEANS:
+            return "true or false"
+        if "integer" in kinds:
+            int(text)
+        elif "object" in kinds and not isinstance(json.loads(text), dict):
+            return "a JSON object"
     except ValueError:
-        return False
+        return "an integer" if "integer" in kinds else "a JSON object"
+    return None
 
 
 def _in_words(error: ValidationError) -> str:
@@ -296,7 +295,7 @@ def _problem_with_url(url: str) -> str | None:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "it is not an address"
-    if parts.scheme not in {"http", "https"} or not host:
+    if parts.scheme not in {"http", "https"} or not host or not _HOST.fullmatch(host):
         return "it must begin with https:// and a host"
     if parts.username or parts.password or set(url) & set("?#"):
         return "it may hold a host, a port and a path, and nothing else"

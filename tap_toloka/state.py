@@ -148,8 +148,9 @@ def _checked_entry(
     if not isinstance(entry.get("filters", {}), dict):
         msg = f"the bookmark of {name} has `filters` that are not an object"
         raise ValueError(msg)  # noqa: TRY004  # as below
-    if (value := entry.get("replication_key_value")) is None:
-        return entry
+    kept = {key: value for key, value in entry.items() if key in _KEYS}
+    if (value := kept.get("replication_key_value")) is None:
+        return kept
     if not isinstance(value, str):
         msg = f"the bookmark of {name} is {value!r}, which is not a date"
         raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value
@@ -161,4 +162,4 @@ def _checked_entry(
     if date > now:
         msg = f"the bookmark of {name}, {date}, is later than now, {now}"
         raise ValueError(msg)
-    return {**entry, "replication_key_value": date}
+    return {**kept, "replication_key_value": date}

@@ -33,6 +33,9 @@ if t.TYPE_CHECKING:
     from tap_toloka.client import TolokaStream
 
 
+_TOKEN = f"{settings.PREFIX}TOKEN"
+
+
 class TapToloka(Tap):
     """Reads everything a requester has in Toloka."""
 
@@ -65,12 +68,15 @@ class TapToloka(Tap):
             raise ConfigurationError(msg)
         if (catalog := kwargs.get("catalog")) is not None:
             kwargs["catalog"] = _checked_catalog(catalog)
+        hide(os.environ.get(_TOKEN))
         try:
             super().__init__(**kwargs)
         except ConfigValidationError:
+            hide(os.environ.get(_TOKEN))  # a `.env` has been read meanwhile
             self._check_config(**kwargs)
             raise
         except ValueError:  # the SDK's, of a variable that does not hold what its setting takes
+            hide(os.environ.get(_TOKEN))
             self._check_environment(**kwargs)
             raise
         hide(self.config.get("token"))
@@ -122,16 +128,17 @@ class TapToloka(Tap):
         Raises:
             TolokaError: If some cannot.
         """
+        self.write_schemas()  # also selects all streams
         unreadable = []
-        for name, stream in self.streams.items():
+        for name, one in self.streams.items():
+            stream = t.cast("TolokaStream", one)
             try:
-                self.run_sync_dry_run(1, [stream])
+                stream.read_and_write(1)
             except TolokaError as error:
                 unreadable.append(name)
                 self.logger.error("%s cannot be read: %s", name, error)  # noqa: TRY400  # one line
             else:
-                answered = t.cast("TolokaStream", stream).answered
-                found = "can be read" if answered else "has nothing to be read from yet"
+                found = "can be read" if stream.answered else "has nothing to be read from yet"
                 self.logger.info("%s %s", name, found)
         if unreadable:
             msg = f"{len(unreadable)} streams cannot be read: {', '.join(unreadable)}"
@@ -191,11 +198,19 @@ def _checked_catalog(catalog: t.Any) -> Catalog:  # noqa: ANN401  # from a file
     Raises:
         ConfigurationError: If it is not one.
     """
+    if isinstance(catalog, Catalog):
+        return catalog
+    msg = (
+        "Invalid catalog: it must be an object that holds a list of `streams`, as --discover makes"
+    )
+    if not isinstance(catalog, dict) or not isinstance(catalog.get("streams"), list):
+        raise ConfigurationError(msg)
     try:
-        return catalog if isinstance(catalog, Catalog) else Catalog.from_dict(catalog)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        lacks = f"an entry lacks {error}" if isinstance(error, KeyError) else "see --discover"
-        msg = f"Invalid catalog: it must be an object that holds a list of `streams`; {lacks}"
+        return Catalog.from_dict(catalog)
+    except KeyError as error:
+        msg += f"; an entry lacks {error}"
+        raise ConfigurationError(msg) from error
+    except (AttributeError, TypeError, ValueError) as error:
         raise ConfigurationError(msg) from error
 
 

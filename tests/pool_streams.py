@@ -103,7 +103,7 @@ def bookmark_of(run: Run, name: str = "assignments") -> Any:
 
 def skip_warnings(run: Run) -> list[str]:
     """Return the lines of the log that say what was passed over."""
-    return [line for line in run.log.splitlines() if "Skipping pool" in line]
+    return [line for line in run.log.splitlines() if "Skipping assignments of pool" in line]
 
 
 def also_selecting(first: dict[str, Any], *others: str) -> dict[str, Any]:

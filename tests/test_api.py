@@ -37,17 +37,20 @@ def test_a_request_has_its_path_its_parameters_and_who_sends_it() -> None:
     assert request.headers["User-Agent"] == "us/1"
 
 
-def test_a_body_that_cannot_be_read_is_requested_again(waits: list[float]) -> None:
+def test_a_body_that_cannot_be_read_is_requested_again(
+    waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
     bodies = iter([b"<html>", b"[", b"[3]"])
     with bare_server(lambda _: (200, next(bodies))) as (url, requests):
         assert api_at(url).get("/v1/pools", {}, json.loads) == [3]
     assert len(requests) == 3
     assert len(waits) == 2
+    assert [line.split(":")[0] for line in caplog.messages] == ["/v1/pools"] * 2
 
 
 def test_after_the_last_retry_the_error_says_what_was_wrong(waits: list[float]) -> None:
     with bare_server(lambda _: (200, b"<html>")) as (url, requests):
-        match = "answer to /v1/pools is broken: Expecting value.*; giving up after 3 attempts"
+        match = "answer is broken: Expecting value.*; giving up after 3 attempts"
         with pytest.raises(TolokaError, match=match):
             api_at(url).get("/v1/pools", {}, json.loads)
     assert len(requests) == 3
@@ -101,3 +104,12 @@ def test_a_429_slows_down_all_threads() -> None:
         limited.join()
         other.join()
     assert sorted(request.path for request in requests[1:]) == ["/api/v1/pools", "/api/v1/skills"]
+
+
+@pytest.mark.parametrize("proxy", ["foo://x", "socks5://127.0.0.1:1", "http://127.0.0.1:x"])
+def test_a_proxy_that_is_none_is_told_as_it_is(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(TolokaError) as error:
+        api_at("https://toloka.example", max_retries=0).get("/v1/pools", {}, json.loads)
+    assert "toloka.example" in str(error.value)
+    assert "redirects to" not in str(error.value)

@@ -307,7 +307,7 @@ def test_an_odd_redirect_is_told_without_what_it_may_hide(
     emulator: Emulator, location: str
 ) -> None:
     emulator.faults.add(Fault(status=302, headers={"Location": location}))
-    with pytest.raises(TolokaError, match=r"pools: .*(302|address)") as error:
+    with pytest.raises(TolokaError, match=r"pools: .*(302|redirect)") as error:
         run_inside(config_for(emulator))
     assert "SECRET" not in str(error.value)
 

@@ -117,7 +117,7 @@ def reading_of(url: str, kinds: Iterable[str], *, strict: bool = False) -> Readi
         SOURCE,
         map(listing, kinds),
         max_concurrency=2,
-        owned_by="pool",
+        of="rows of pool",
         strict=strict,
         logger=logging.getLogger("test"),
     )
@@ -143,7 +143,9 @@ def test_a_reading_knows_what_it_could_not_read(
     assert bool(pages) == answered == reading.answered
     assert sorted(reading.withheld) == withheld
     skipped = [kind for kind in kinds if kind != "a"]
-    assert len([line for line in caplog.messages if "Skipping pool" in line]) == len(skipped)
+    assert len([line for line in caplog.messages if "Skipping rows of pool" in line]) == len(
+        skipped
+    )
 
 
 @pytest.mark.parametrize("kinds", [["refused", "refused2"], ["refused", "gone"]], ids=str)

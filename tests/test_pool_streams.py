@@ -266,14 +266,14 @@ def test_after_a_stopped_run_the_next_one_reads_everything(
         ):
             (tmp_path / name).write_text(json.dumps(value))
             command += [f"--{name}", str(tmp_path / name)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
+        pipes: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+        with subprocess.Popen(command, **pipes) as process:
             assert process.stdout
+            assert process.stderr
             first_lines = b"".join(process.stdout.readline() for _ in range(100))
             process.send_signal(signum)
-            rest, log = process.communicate(timeout=60)
-        finally:
-            process.kill()
+            # Not `communicate`, which does not know of what `readline` has read ahead.
+            rest, log = process.stdout.read(), process.stderr.read()
         stopped = Run(first_lines + rest, log.decode(), process.returncode)
         assert stopped.status == 128 + signum
         assert stopped.output.endswith(b"}\n")

@@ -240,3 +240,35 @@ def test_stream_maps_and_flattening_work_as_in_any_tap() -> None:
     assert "private_name" not in message["record"]
     assert flat.records[0]["owner__id"] == "x"
     assert "owner__id" in flat.schema["properties"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {},
+        {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        {"type": ["string", "object", "null"]},
+        {"type": ["string", "number"]},
+        {"type": "date"},
+    ],
+    ids=str,
+)
+def test_a_catalog_may_declare_any_type_for_any_field(kind: dict[str, Any]) -> None:
+    with Emulator(pools=make_pools(40, seed=3)) as emulator:
+        plain = run_inside(config_for(emulator))
+        for field in ("id", "created", "last_started", "private_name"):
+            catalog = catalog_of()
+            (pools,) = [entry for entry in catalog["streams"] if entry["stream"] == "pools"]
+            pools["schema"]["properties"][field] = kind
+            run = run_inside(config_for(emulator), catalog=catalog)
+            assert run.records == plain.records
+            assert run.state == plain.state
+            assert run.schema["properties"][field] == kind
+
+
+def test_requests_for_other_streams_are_counted_as_well() -> None:
+    with Emulator(pools=make_pools(5)) as emulator:
+        run = run_process(config=config_for(emulator), catalog=catalog_of(stream="tasks"))
+        sent = len(emulator.requests)
+    counts = re.findall(r'"http_request_count","value":(\d+)', run.log)
+    assert sum(map(int, counts)) == sent > 5

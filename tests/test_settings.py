@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_toloka.streams import STREAMS
 from tap_toloka.tap import TapToloka
 from tests.expected_rows import whole_account
-from tests.runner import catalog_of, config_for, run_inside, run_process
+from tests.runner import TAP, catalog_of, config_for, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pools
 
 API_KEY = "AQVN0123456789012345678.abcdefgh.SECRETSECRET"
@@ -83,6 +85,7 @@ FILTERS = {
         ({"batch_size": "300"}, "batch_size"),
         ({"lookback_days": -1}, "lookback_days"),
         ({"timeout": 0}, "timeout"),
+        ({"timeout": 10**30}, "timeout"),
         ({"max_retries": -1}, "max_retries"),
         ({"retry_quotas": ["WEEK"]}, "WEEK"),
         ({"retry_quotas": "MIN"}, "retry_quotas"),
@@ -319,8 +322,8 @@ def test_a_bad_setting_is_told_with_what_it_can_be(settings: dict[str, Any], lin
         ("FILTERS", "{'pools': {}}", "a JSON object"),
         ("FILTERS", "[]", "a JSON object"),
         ("STREAM_MAPS", "x", "a JSON object"),
-        ("RETRY_QUOTAS", "MIN,HOUR", "a JSON array"),
-        ("RETRY_QUOTAS", '"MIN"', "a JSON array"),
+        ("LOOKBACK_DAYS", "--5", "an integer"),
+        ("BATCH_SIZE", "9" * 5_000, "an integer"),
     ],
 )
 def test_a_variable_that_does_not_hold_its_setting_is_one_line(
@@ -366,10 +369,17 @@ def test_filters_that_match_nothing_are_a_warning(
     project = {"pools": "project_id", "assignments": "project_id", "app_items": "app_project_id"}
     chosen = {project[stream]: 999 if stream == "pools" else ["999"]}
     with Emulator(rows=whole_account(5, seed=1)) as emulator:
-        first = run_inside(config_for(emulator, filters={stream: chosen}), stream=stream)
-        assert first.records == []
-        assert f"No rows of {stream} match its filters: {project[stream]}=999." in caplog.text
-        caplog.clear()
+        for start_date, words in ((None, ""), ("2015-01-01", " since 2015-01-01T00:00:00.000Z")):
+            config = config_for(emulator, filters={stream: chosen}, start_date=start_date)
+            assert run_inside(config, stream=stream).records == []
+            (line,) = [m for m in caplog.messages if "=999" in m or m.endswith(": 999")]
+            if stream == "pools":
+                assert line.startswith(
+                    f"No rows of pools match its filters{words}: project_id=999."
+                )
+            else:
+                assert line.startswith(f"`filters.{stream}.{project[stream]}` names ids")
+            caplog.clear()
         run_inside(config_for(emulator), stream=stream)
     assert "match its filters" not in caplog.text
 
@@ -391,11 +401,12 @@ def test_the_connection_test_says_nothing_bad_of_a_stream_that_can_be_read() -> 
     with Emulator(rows=whole_account(5, seed=1)) as emulator:
         emulator.faults.add(Fault(path="/api/v1/pools", status=403, times=None))
         run = run_process("--test", config=config_for(emulator))
-    bad = {line.split("'")[1] for line in run.log.splitlines() if "unhandled error" in line}
-    for stream in STREAMS:
-        assert (stream.name in bad) == (f"{stream.name} cannot be read" in run.log)
-    assert "pools" in bad
-    assert "webhook_subscriptions" not in bad, "the last one"
+    assert "unhandled error" not in run.log
+    errors = [line for line in run.log.splitlines() if "ERROR" in line]
+    unreadable = [stream.name for stream in STREAMS if f"{stream.name} cannot be read" in run.log]
+    assert "pools" in unreadable
+    assert "webhook_subscriptions" not in unreadable, "the last one"
+    assert len(errors) == len(unreadable) + 1, "one line each, and one that names them all"
 
 
 @pytest.mark.parametrize("text", ['"x"', "5", "[1]", "{", ""])
@@ -419,3 +430,53 @@ def test_a_catalog_that_is_not_one_is_one_line(catalog: str) -> None:
     assert "Traceback" not in run.log
     (line,) = [line for line in run.log.splitlines() if "ERROR" in line]
     assert "Invalid catalog" in line or "Invalid JSON in a given file" in line
+
+
+@pytest.mark.parametrize("quotas", ["MIN,HOUR", "MIN", '["MIN", "HOUR"]'])
+def test_quotas_in_a_variable_may_be_written_with_commas(quotas: str) -> None:
+    env = {"TAP_TOLOKA_TOKEN": API_KEY, "TAP_TOLOKA_RETRY_QUOTAS": quotas}
+    unreachable = {"TAP_TOLOKA_API_URL": "http://127.0.0.1:1", "TAP_TOLOKA_MAX_RETRIES": "0"}
+    run = run_process("--config=ENV", catalog=catalog_of(), env={**env, **unreachable})
+    assert "refused" in run.log.splitlines()[-1], "it got as far as the first request"
+
+
+@pytest.mark.parametrize("variable", ["FILTERS", "ENVIRONMENT", "LOOKBACK_DAYS", "RETRY_QUOTAS"])
+def test_no_variable_however_wrong_shows_the_token(variable: str) -> None:
+    env = {"TAP_TOLOKA_TOKEN": API_KEY, f"TAP_TOLOKA_{variable}": API_KEY}
+    run = run_process("--config=ENV", catalog=catalog_of(), env=env)
+    assert run.status == 1
+    assert "SECRETSECRET" not in run.log
+    assert "Traceback" not in run.log
+
+
+@pytest.mark.parametrize("host", ["a..b", "a b", ".", "-a", f"{'a' * 64}.b", "[::1", "a_b!"])
+def test_an_address_without_a_possible_host_is_refused(host: str) -> None:
+    with pytest.raises(ConfigValidationError) as error:
+        TapToloka(config={"token": API_KEY, "api_url": f"https://{host}"})
+    (line,) = error.value.errors
+    assert line.startswith("api_url: ")
+
+
+@pytest.mark.parametrize("args", [["--discover"], ["--test"]], ids=str)
+def test_a_reader_that_stops_reading_is_one_line(args: list[str], tmp_path: Path) -> None:
+    with Emulator(rows=whole_account(20, seed=2)) as emulator:
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps(config_for(emulator)))
+        command = shlex.join([*TAP, *args, "--config", str(config)])
+        # What is printed is more than a pipe holds, so the tap notices.
+        shell = f"({command}; echo status $? >&2) | sleep 0"
+        done = subprocess.run(
+            ["/bin/bash", "-c", shell], capture_output=True, text=True, check=False
+        )
+    log = done.stderr
+    assert "Traceback" not in log
+    assert "status 1" in log
+    assert len([line for line in log.splitlines() if "ERROR" in line and "closed it" in line]) == 1
+
+
+def test_a_closed_standard_output_is_one_line() -> None:
+    shell = f"{shlex.join([*TAP, '--about'])} >&-"
+    done = subprocess.run(["/bin/bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "Standard output is closed" in done.stderr

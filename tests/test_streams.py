@@ -261,6 +261,13 @@ def test_a_catalog_without_key_properties_is_refused(stream: type[TolokaStream])
 
 
 @every_stream
+def test_a_catalog_with_a_key_that_is_no_field_is_refused(stream: type[TolokaStream]) -> None:
+    catalog = catalog_of(stream=stream.name, key_properties=["nope"])
+    with Emulator() as emulator, pytest.raises(ConfigurationError, match=r"has not: \['nope'\]"):
+        run_inside(config_for(emulator), catalog=catalog)
+
+
+@every_stream
 def test_a_catalog_without_a_key_is_refused(stream: type[TolokaStream]) -> None:
     for key in {*stream.primary_keys, *filter(None, [stream.replication_key])}:
         gone, deselected = (catalog_of(*path, stream=stream.name) for path in ([], [key]))

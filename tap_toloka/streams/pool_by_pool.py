@@ -54,7 +54,8 @@ class PoolByPool(TolokaStream):
             for pool in matching_pools(self, lists)
             if not self.config["skip_settled_pools"] or self.can_change_after(pool, since)
         ]
-        self.logger.info("Reading %s of %d pools", self.name, len(pools))
+        if lists.limit is None:
+            self.logger.info("Reading %s of %d pools", self.name, len(pools))
         for pool in pools:
             listing = Listing(params={"pool_id": pool["id"]}, owner=pool["id"])
             if (pool["created"] or "") > since:  # all of it is new
