@@ -67,8 +67,8 @@ def test_whatever_changes_and_fails_the_warehouse_ends_up_with_what_toloka_has(
     run_times = tuple(pick_run_times(dice, 40, END))
     with Account(stream.name, run_times=run_times) as account:
         if stream is Assignments:
-            account.schedule_assignments(1_000, 14, END)
-        for _ in range(300 if stream is not Assignments else 0):
+            account.schedule_assignments(700, 10, END)
+        for _ in range(200 if stream is not Assignments else 0):
             account.schedule(account.moment(BEGINNING, END), partial(account.create, stream.name))
         warehouse = Warehouse(account, stream)
         for moment in run_times:
