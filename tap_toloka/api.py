@@ -126,7 +126,7 @@ class TolokaApi:
         try:
             return read(body)
         except ValueError as error:
-            msg = f"Toloka's answer is broken: {error}"
+            msg = f"Invalid response from Toloka: {error}"
             raise RetryableError(msg) from error
 
     def _request(self, path: str, params: Mapping[str, t.Any]) -> bytes:
@@ -144,7 +144,7 @@ class TolokaApi:
             requests.exceptions.ChunkedEncodingError,
             requests.exceptions.ContentDecodingError,
         ) as error:
-            msg = f"No complete answer from {host_of(url)}: {root_cause(error)}"
+            msg = f"Request to {host_of(url)} failed: {root_cause(error)}"
             raise RetryableError(msg) from error
         except ValueError as error:  # of an address: ours, a proxy's, or that of a redirect
             msg = f"No request to {host_of(url)}, or no redirect from there, is possible: {error}"

@@ -116,7 +116,7 @@ class TolokaStream(TolokaList, Stream):
         if missing:
             self._warned_of_missing = True
             self.logger.warning(
-                "`filters.%s.%s` names ids of which there is nothing to read: %s",
+                "`filters.%s.%s` contains ids with nothing to read in this account: %s",
                 self.name,
                 name,
                 ", ".join(sorted(missing, key=lambda id_: (len(id_), id_))),
@@ -159,12 +159,12 @@ class TolokaStream(TolokaList, Stream):
 
     def get_new_paginator(self) -> IdCursor:
         """Return the cursor that a list is read by, as the SDK's paginators are used."""
-        return self._source.new_cursor()
+        start = self.filters_in_use.get(f"{self.id_field}_gt")
+        return IdCursor(self._reader.read, start, order=self.id_order())
 
     @cached_property
     def _source(self) -> Source:
-        start = self.filters_in_use.get(f"{self.id_field}_gt")
-        return self.source(self._reader, self.config.get("batch_size"), start)
+        return self.source(self.get_new_paginator, self.config.get("batch_size"))
 
     @cached_property
     def _reader(self) -> PageReader:
@@ -212,7 +212,11 @@ class TolokaStream(TolokaList, Stream):
         yield from ()
 
     def read_and_write(self, limit: int | None) -> None:
-        """Write the rows of all lists; with a limit, as few of the first page, and no state.
+        """Write the rows of all lists, then move the bookmark and write state.
+
+        Args:
+            limit: For a test of the connection: most rows to write, of one page; neither bookmark
+                nor state are touched.
 
         Raises:
             TolokaError: If they could not be read.
@@ -254,7 +258,7 @@ class TolokaStream(TolokaList, Stream):
 
     @cached_property
     def _prints_rows_as_read(self) -> bool:
-        """Whether nothing looks inside rows: no stream map, no selection within a field."""
+        """Whether nothing looks inside rows: no map, flattening, version, or partial selection."""
         stream_map, *others = self.stream_maps
         return (
             not others
@@ -274,9 +278,10 @@ class TolokaStream(TolokaList, Stream):
             return
         if withheld := reading.withheld:
             self.logger.warning(
-                "Bookmark of %s not moved: could not read %s. Exclude them with `filters` if this "
-                "is permanent",
+                "Bookmark of %s not advanced: could not read %s %s. Exclude them with `filters` if "
+                "this is permanent",
                 self.name,
+                self.listed_by,
                 ", ".join(withheld),
             )
             return
@@ -309,7 +314,7 @@ class TolokaStream(TolokaList, Stream):
         first = self.replication_method != REPLICATION_INCREMENTAL or not self._valid_bookmark.value
         if first and self.filters_in_use and not self._warned_of_missing:
             self.logger.warning(
-                "No rows of %s match its filters%s: %s. Check that the ids exist in this account",
+                "No rows of %s match its filters%s: %s. Check the filter values",
                 self.name,
                 f" since {self.start.date}" if self.start else "",
                 ", ".join(f"{name}={value}" for name, value in self.filters_in_use.items()),
@@ -319,7 +324,7 @@ class TolokaStream(TolokaList, Stream):
 def problem_with_catalog(stream: TolokaStream, entry: CatalogEntry | None) -> str | None:
     """Tell what a catalog asks of a stream that cannot be done, if anything."""
     if entry is not None and not entry.key_properties:
-        return f"The catalog has no `key_properties` for {stream.name}; rows would be doubled"
+        return f"The catalog has no `key_properties` for {stream.name}; rows would be duplicated"
     ours = type(stream).replication_key
     if stream.replication_method != REPLICATION_FULL_TABLE and (
         stream.replication_method != REPLICATION_INCREMENTAL
@@ -334,7 +339,8 @@ def problem_with_catalog(stream: TolokaStream, entry: CatalogEntry | None) -> st
     properties = stream.effective_schema.get("properties", {})
     for key in {*type(stream).primary_keys, *([ours] if ours else [])}:
         if stream.selected and not (key in properties and stream.mask["properties", key]):
-            return f"The catalog leaves out {key!r}, which {stream.name} cannot do without"
+            return f"The catalog leaves out {key!r}, which {stream.name} requires"
     if unknown := set(stream.primary_keys) - properties.keys():
-        return f"The catalog has `key_properties` that {stream.name} has not: {sorted(unknown)}"
+        keys = ", ".join(sorted(unknown))
+        return f"The catalog has `key_properties` that do not exist in {stream.name}: {keys}"
     return None

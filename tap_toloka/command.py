@@ -62,7 +62,7 @@ class TolokaCommand(SingerCommand):
             yield
         except BrokenPipeError:  # of which click would say nothing
             self.logger.error(  # noqa: TRY400
-                "The reader of this tap's output has closed it; see its log"
+                "Broken pipe: the target stopped reading; see its log"
             )
             sys.exit(1)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import quote
 
@@ -139,7 +139,8 @@ class Reading:
             on_answer: Called for each request that was answered.
 
         Raises:
-            TolokaError: As `fetch_pages` does, or if there are several lists and all are refused.
+            TolokaError: As `fetch_pages` does, or if there are several lists, and none could be
+                read, unless all are gone.
         """
         for result in self._fetch(on_answer):
             if isinstance(result, Refusal):
@@ -259,7 +260,7 @@ class _Fetch:
         new = [place for place, id_ in enumerate(page.ids) if id_ not in self._seen]
         self._seen.update(page.ids)
         rows, ids = [page.rows[place] for place in new], [page.ids[place] for place in new]
-        return type(page)(rows, ids, page.has_more)
+        return replace(page, rows=rows, ids=ids)
 
     def _read(self, part: _Part) -> _Answer:
         """Read the next page of a part, in a thread."""

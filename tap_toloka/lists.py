@@ -6,6 +6,7 @@ import itertools
 import typing as t
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 from msgspec import UNSET
 from singer_sdk import metrics
@@ -98,31 +99,24 @@ class TolokaList:
         )
 
         def on_unknown(name: str) -> None:
-            logger.warning(
-                "Unknown field %r in %s: left out. The schema does not have it", name, cls.name
-            )
+            logger.warning("Ignoring unknown field %r in %s (not in the schema)", name, cls.name)
 
         return PageReader(
             fields, on_unknown, rows_in=cls.rows_in, id_field=cls.id_field, compute=compute
         )
 
     @classmethod
-    def source(cls, reader: PageReader, batch_size: int | None, start: str | None = None) -> Source:
+    def source(cls, new_cursor: Callable[[], IdCursor], batch_size: int | None) -> Source:
         """Return how lists are read.
 
         Args:
-            reader: What reads the pages.
+            new_cursor: Makes the cursor that a list is read by.
             batch_size: Most rows in a page, if the settings say so.
-            start: The id after which lists are read.
         """
         params: dict[str, t.Any] = {}
         if cls.rows_in is not None:
             # Without `sort` the order is not promised, and paging loses rows.
             params = {"sort": cls.id_field, "limit": min(batch_size or cls.page_size, cls.page_cap)}
-
-        def new_cursor() -> IdCursor:
-            return IdCursor(reader.read, start, order=cls.id_order())
-
         return Source(cls.path, params, cls.id_field or "", new_cursor)
 
 
@@ -183,7 +177,8 @@ class ListReader:
         """
         known = of.known_properties()
         wanted = {name: known[name] for name in {*fields, of.id_field or ""} if name}
-        source = of.source(of.reader(wanted, self._logger), self._config.get("batch_size"))
+        new_cursor = partial(IdCursor, of.reader(wanted, self._logger).read, order=of.id_order())
+        source = of.source(new_cursor, self._config.get("batch_size"))
         params = of.filters.parameters(filters or {})
         lists = (replace(one, params={**params, **one.params}) for one in listings)
         reading = self.read(of, source, lists)

@@ -270,20 +270,20 @@ class IdCursor:
 
     def _check(self, page: Page) -> None:
         if page.has_more and not page.ids:
-            msg = "it says that there are more rows, and holds none"
+            msg = "has_more is true, but the page is empty"
             raise ValueError(msg)
         ids = page.ids if self.current_value is None else [self.current_value, *page.ids]
         try:
             keys = list(map(self.order, ids))
         except ValueError as error:
-            msg = f"it holds an id that is not a number: {error}"
+            msg = f"an id is not a number: {error}"
             raise ValueError(msg) from None
         if any(map(ge, keys, keys[1:])):
             place = next(n for n, (one, other) in enumerate(zip(keys, keys[1:])) if one >= other)  # noqa: B905, RUF007
-            msg = f"its ids do not ascend: {ids[place + 1]!r} comes after {ids[place]!r}"
+            msg = f"ids out of order: {ids[place + 1]!r} comes after {ids[place]!r}"
             raise ValueError(msg)
         if page.ids and self.end is not None and keys[-1] > self.order(self.end):
-            msg = f"its ids go too far: {ids[-1]!r} comes after {self.end!r}"
+            msg = f"id beyond the requested range: {ids[-1]!r} comes after {self.end!r}"
             raise ValueError(msg)
 
 

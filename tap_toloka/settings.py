@@ -240,7 +240,7 @@ def _in_words(error: ValidationError) -> str:
         unknown = sorted({*t.cast("t.Any", error.instance)} - allowed.keys())
         what = ", ".join(map(repr, unknown))
         kind = {0: "setting", 1: "stream"}.get(len(path), "filter")
-        return f"{where}there is no {kind} {what}; it can be {', '.join(allowed)}"
+        return f"{where}unknown {kind} {what}; valid are {', '.join(allowed)}"
     if error.validator == "required":
         return f"{where}{error.message}"
     if path and path[0] == "token":
@@ -253,7 +253,7 @@ def _beyond_schema(config: Mapping[str, t.Any], now: str) -> Iterator[str]:
     for name in _IN_HEADERS:
         value = config.get(name)
         if value is not None and not (value and value.isascii() and value.isprintable()):
-            yield f"{name}: it is empty, or holds a character that an HTTP header cannot"
+            yield f"{name}: it must not be empty, or contain characters not allowed in a header"
     if " " in config["token"]:
         yield "token: it holds a space; give the bare key, without `ApiKey` or `OAuth`"
     if (start_date := config.get("start_date")) is not None:
@@ -296,11 +296,11 @@ def _problem_with_url(url: str) -> str | None:
     except ValueError:
         return "it is not an address"
     if parts.scheme not in {"http", "https"} or not host or not _HOST.fullmatch(host):
-        return "it must begin with https:// and a host"
+        return "it must be a URL such as https://host"
     if parts.username or parts.password or set(url) & set("?#"):
         return "it may hold a host, a port and a path, and nothing else"
     if {"api", "v1"} & {*parts.path.split("/")[-2:]}:
-        return "it must end before /api, which the tap adds"
+        return "it must not include /api, which the tap appends"
     if parts.scheme == "http" and not _is_loopback(host):
         return f"the token would be sent to {host} unencrypted; use https://"
     return None

@@ -120,7 +120,7 @@ def checked(
     """
     bookmarks = state.get("bookmarks", {})
     if not isinstance(bookmarks, dict) or state.keys() - {"bookmarks"}:
-        msg = "it must hold `bookmarks`, an object, and nothing else"
+        msg = "expected an object with the single key `bookmarks`"
         raise ValueError(msg)
     return {
         "bookmarks": {
@@ -143,7 +143,7 @@ def _checked_entry(
         msg = f"the bookmark of {name} {found}; it may hold `{'`, `'.join(sorted(_KEYS))}`"
         raise ValueError(msg)
     if entry.get("replication_key", replication_key) != replication_key:
-        msg = f"the bookmark of {name} is by {entry['replication_key']!r}"
+        msg = f"the bookmark of {name} has the replication key {entry['replication_key']!r}"
         raise ValueError(msg)
     if not isinstance(entry.get("filters", {}), dict):
         msg = f"the bookmark of {name} has `filters` that are not an object"

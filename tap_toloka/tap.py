@@ -64,7 +64,7 @@ class TapToloka(Tap):
         given_state = kwargs.get("state")
         if given_state is not None and not isinstance(given_state, dict):
             # The SDK would take it for the name of a file, or for no state at all.
-            msg = "Invalid state: it must be an object that holds `bookmarks`"
+            msg = "Invalid state: expected an object with the single key `bookmarks`"
             raise ConfigurationError(msg)
         if (catalog := kwargs.get("catalog")) is not None:
             kwargs["catalog"] = _checked_catalog(catalog)
@@ -138,7 +138,11 @@ class TapToloka(Tap):
                 unreadable.append(name)
                 self.logger.error("%s cannot be read: %s", name, error)  # noqa: TRY400  # one line
             else:
-                found = "can be read" if stream.answered else "has nothing to be read from yet"
+                found = (
+                    "can be read"
+                    if stream.answered
+                    else "has nothing to be listed by yet; not tested"
+                )
                 self.logger.info("%s %s", name, found)
         if unreadable:
             msg = f"{len(unreadable)} streams cannot be read: {', '.join(unreadable)}"
@@ -152,7 +156,7 @@ class TapToloka(Tap):
         except JSONDecodeError:
             raise
         except (TypeError, ValueError) as error:
-            msg = "Invalid config: a file of settings must hold a JSON object"
+            msg = "Invalid config: a config file must hold a JSON object"
             raise ConfigurationError(msg) from error
 
     @classmethod
@@ -200,9 +204,7 @@ def _checked_catalog(catalog: t.Any) -> Catalog:  # noqa: ANN401  # from a file
     """
     if isinstance(catalog, Catalog):
         return catalog
-    msg = (
-        "Invalid catalog: it must be an object that holds a list of `streams`, as --discover makes"
-    )
+    msg = "Invalid catalog: expected an object with a list of `streams`, as written by --discover"
     if not isinstance(catalog, dict) or not isinstance(catalog.get("streams"), list):
         raise ConfigurationError(msg)
     try:

@@ -50,7 +50,7 @@ def test_a_body_that_cannot_be_read_is_requested_again(
 
 def test_after_the_last_retry_the_error_says_what_was_wrong(waits: list[float]) -> None:
     with bare_server(lambda _: (200, b"<html>")) as (url, requests):
-        match = "answer is broken: Expecting value.*; giving up after 3 attempts"
+        match = "response from Toloka: Expecting value.*; giving up after 3 attempts"
         with pytest.raises(TolokaError, match=match):
             api_at(url).get("/v1/pools", {}, json.loads)
     assert len(requests) == 3

@@ -106,9 +106,9 @@ def test_a_refused_pool_is_one_warning_and_is_read_once_it_is_allowed(
     assert run.state
     before = None if state is None else f"{BOOKMARK}Z"
     assert bookmark_of(run) == before
-    not_moved = "Bookmark of assignments not moved"
+    not_moved = "Bookmark of assignments not advanced"
     (line,) = [line for line in run.log.splitlines() if not_moved in line]
-    assert "could not read 3." in line
+    assert "could not read pool_id 3." in line
     five.faults.clear()
     again = run_inside(config, run.state, stream="assignments")
     assert sorted(again.ids) == ids_in(five), "what was missing among it"

@@ -89,7 +89,7 @@ def test_a_chosen_pool_that_does_not_exist_is_one_warning(
         run = run_inside(config, stream=stream.name)
     assert len(run.ids) == 1
     (line,) = [line for line in caplog.messages if "nothing to read" in line]
-    assert f"`filters.{stream.name}.pool_id` names" in line
+    assert f"`filters.{stream.name}.pool_id` contains ids" in line
     assert line.endswith(": 4, 30")
 
 

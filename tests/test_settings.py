@@ -284,17 +284,17 @@ def test_the_connection_test_costs_few_requests_and_needs_no_rows() -> None:
         empty = run_process("--test", config=config_for(emulator))
     assert (empty.status, empty.state) == (0, None)
     assert "pools can be read" in empty.log
-    assert "assignments has nothing to be read from yet" in empty.log
+    assert "assignments has nothing to be listed by yet" in empty.log
 
 
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"tokn": "x"}, "there is no setting 'tokn'; it can be token, token_type, environment, "),
-        ({"filters": {"pool": {}}}, "filters: there is no stream 'pool'; it can be requester, "),
+        ({"tokn": "x"}, "unknown setting 'tokn'; valid are token, token_type, environment, "),
+        ({"filters": {"pool": {}}}, "filters: unknown stream 'pool'; valid are requester, "),
         (
             {"filters": {"pools": {"statsu": "OPEN", "x": 1}}},
-            "filters.pools: there is no filter 'statsu', 'x'; it can be status, project_id, id_gt",
+            "filters.pools: unknown filter 'statsu', 'x'; valid are status, project_id, id_gt",
         ),
         ({"filters": {"pools": {"status": "DONE"}}}, "filters.pools.status: 'DONE' is not one of "),
         ({"environment": "STAGING"}, "environment: 'STAGING' is not one of ['PRODUCTION', "),
@@ -378,7 +378,7 @@ def test_filters_that_match_nothing_are_a_warning(
                     f"No rows of pools match its filters{words}: project_id=999."
                 )
             else:
-                assert line.startswith(f"`filters.{stream}.{project[stream]}` names ids")
+                assert line.startswith(f"`filters.{stream}.{project[stream]}` contains ids")
             caplog.clear()
         run_inside(config_for(emulator), stream=stream)
     assert "match its filters" not in caplog.text
@@ -471,7 +471,16 @@ def test_a_reader_that_stops_reading_is_one_line(args: list[str], tmp_path: Path
     log = done.stderr
     assert "Traceback" not in log
     assert "status 1" in log
-    assert len([line for line in log.splitlines() if "ERROR" in line and "closed it" in line]) == 1
+    assert (
+        len(
+            [
+                line
+                for line in log.splitlines()
+                if "ERROR" in line and "the target stopped reading" in line
+            ]
+        )
+        == 1
+    )
 
 
 def test_a_closed_standard_output_is_one_line() -> None:

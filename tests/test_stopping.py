@@ -165,6 +165,6 @@ def test_a_reader_that_went_away_is_told_in_one_line(
         process.stdout.close()
         log = process.stderr.read().decode()
         assert process.wait(SOON) == 1
-    assert "has closed it" in log.splitlines()[-1]
+    assert "the target stopped reading" in log.splitlines()[-1]
     assert "Traceback" not in log
     assert "Exception ignored" not in log
