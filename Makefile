@@ -1,4 +1,4 @@
-# The two commands are `make run` and `make test`; the others are their parts.
+# The two commands are `make run` and `make test`; `make help` lists the others.
 # Requires git, make and Python 3.10 or later: make PYTHON=python3.13 test
 
 PYTHON ?= python3

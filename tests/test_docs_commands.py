@@ -48,7 +48,7 @@ def clone(project: Project) -> Iterator[Shell]:
     venv.rmdir()
 
 
-@runs("README.md#Two commands", "docs/queries/README.md")
+@runs("README.md#Try it", "docs/queries/README.md")
 def test_the_two_commands_and_psql_work(blocks: list[Block], clone: Shell) -> None:
     commands, shown, psql, report = blocks
     run, test = commands.text.splitlines()
