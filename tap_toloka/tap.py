@@ -72,11 +72,9 @@ class TapToloka(Tap):
         try:
             super().__init__(**kwargs)
         except ConfigValidationError:
-            hide(os.environ.get(_TOKEN))  # a `.env` has been read meanwhile
             self._check_config(**kwargs)
             raise
         except ValueError:  # the SDK's, of a variable that does not hold what its setting takes
-            hide(os.environ.get(_TOKEN))
             self._check_environment(**kwargs)
             raise
         hide(self.config.get("token"))
@@ -92,6 +90,7 @@ class TapToloka(Tap):
 
     def _check_environment(self, *, parse_env_config: bool = False, **_: t.Any) -> None:
         if parse_env_config:
+            hide(os.environ.get(_TOKEN))  # the SDK has read a `.env` meanwhile
             self._refuse(settings.problems_in_environment(os.environ, self.config_jsonschema))
 
     def _refuse(self, problems: list[str]) -> None:
