@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 
 from toloka_emulator.data.changes import next_change
 from toloka_emulator.data.people import REQUESTER
@@ -20,6 +21,7 @@ _SKILLS = ("English", "Attention to detail", "Image classification", "Transcript
 _PRICES = tuple(Decimal(text) for text in ("0.01", "0.03", "0.05", "0.10", "0.25"))
 # What becomes of pools, in turn: some that are open have not seen a submission for days.
 _COURSES = ("OPEN", "CLOSED", "CLOSED", "STUCK", "OPEN", "CLOSED", "ARCHIVED", "OPEN")
+_BONUSES = 5  # as many are given at once
 _FIRST_IDS = {
     "projects": 81_776,
     "pools": 36_502_086,
@@ -207,13 +209,20 @@ class _Builder:
             self._add("user_restrictions", at, user_id=banned["id"], **where)
 
     def add_bonuses(self) -> None:
-        """Give bonuses for some of what was accepted, by one operation."""
+        """Give bonuses for some of what was accepted, many by one operation."""
         late = print_exactly(self._ago(0.05))
         accepted = [row for row in self.rows["assignments"] if row["status"] == "ACCEPTED"]
         rewarded = [row for row in accepted if row["accepted"] < late and self.dice.chance(0.03)]
-        operation = self._add_operation("USER_BONUS.BATCH_CREATE", None, self._ago(0.04))
+        rewarded.sort(key=itemgetter("accepted"))
+        for first in range(0, len(rewarded), _BONUSES):
+            self._add_bonuses_of(rewarded[first : first + _BONUSES])
+
+    def _add_bonuses_of(self, rewarded: list[Json]) -> None:
+        latest = read_date(rewarded[-1]["accepted"])
+        at = min(latest + timedelta(minutes=50), self._ago(0.04))
+        operation = self._add_operation("USER_BONUS.BATCH_CREATE", None, at)
         for number, row in enumerate(rewarded):
             ids = {"user_id": row["user_id"], "assignment_id": row["id"]}
-            bonus = self._add("user_bonuses", self._ago(0.04), **ids)
+            bonus = self._add("user_bonuses", at, amount=row["reward"], **ids)
             row["bonus_ids"] = [bonus["id"]]
             self._log(operation, number, "USER_BONUS_PERSIST", ids, user_bonus_id=bonus["id"])
