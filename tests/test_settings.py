@@ -16,7 +16,7 @@ from tap_toloka.streams import STREAMS
 from tap_toloka.tap import TapToloka
 from tests.expected_rows import whole_account
 from tests.runner import TAP, catalog_of, config_for, run_inside, run_process
-from toloka_emulator import Emulator, Fault, make_pools
+from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 API_KEY = "AQVN0123456789012345678.abcdefgh.SECRETSECRET"
 OAUTH_TOKEN = "AQAD-SECRETSECRET012345678901234567890"
@@ -421,7 +421,16 @@ def test_a_config_that_is_not_an_object_is_one_line(text: str, args: list[str]) 
 
 @pytest.mark.parametrize(
     "catalog",
-    ["[]", "5", '{"streams": 5}', '{"streams": [5]}', '{"streams": [{"stream": "pools"}]}', "{"],
+    [
+        "[]",
+        "5",
+        "{}",
+        '{"streams": {}}',
+        '{"streams": 5}',
+        '{"streams": [5]}',
+        '{"streams": [{"stream": "pools"}]}',
+        "{",
+    ],
 )
 def test_a_catalog_that_is_not_one_is_one_line(catalog: str) -> None:
     run = run_process(config={"token": API_KEY}, catalog=catalog)
@@ -489,3 +498,29 @@ def test_a_closed_standard_output_is_one_line() -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "Standard output is closed" in done.stderr
+
+
+def test_a_refused_list_is_not_told_as_a_filter_that_matches_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with Emulator(pools=[make_pool("1", "2024-01-01T00:00:00", status="OPEN")]) as emulator:
+        emulator.faults.add(Fault(path="/api/v1/assignments", status=403, times=None))
+        config = config_for(emulator, filters={"user_metadata": {"pool_id": [1]}})
+        run = run_inside(config, stream="user_metadata")
+    assert run.records == []
+    assert "Skipping assignments of pool 1: " in caplog.text
+    assert "match its filters" not in caplog.text
+
+
+def test_a_field_of_our_own_that_toloka_sends_is_not_unknown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", status="OPEN")
+    date = {"created": "2024-01-01T00:00:00", "updated": "2023-01-01T00:00:00"}
+    row = {"id": "0000000001--0", "pool_id": "1", "user_id": "a", **date}
+    with Emulator(rows={"pools": [pool], "assignments": [row]}) as emulator:
+        for stream in ("assignments", "user_metadata"):
+            run = run_inside(config_for(emulator), stream=stream, may_fail=True)
+            if stream == "assignments":
+                assert run.records[0]["updated"] == "2024-01-01T00:00:00.000Z"
+    assert "unknown field" not in caplog.text
