@@ -16,7 +16,7 @@ from typing_extensions import override
 from tap_toloka import dates
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from tap_toloka.splitting import Order
 
@@ -39,6 +39,8 @@ class Kind:
     def __init__(self, *, changing: bool = False) -> None:
         self.changing = changing
 
+    order: Order = str
+    """What values in their normal form compare by."""
     ranges: t.ClassVar[bool] = False
     """Whether there is a parameter for each bound."""
     plain: t.ClassVar[bool] = True
@@ -185,6 +187,7 @@ class Owners(IdRange):
 class Number(Kind):
     """One integer, or a range of them."""
 
+    order = int
     ranges = True
 
     @property
@@ -272,11 +275,8 @@ class Filters:
     def empty_ranges(self, normal: Mapping[str, str]) -> Iterator[str]:
         """Name the ranges of ids, numbers and dates that no row can be in."""
         for field, kind in self.kinds.items():
-            order: Callable[[str], t.Any] = getattr(kind, "order", str)
-            if isinstance(kind, Number):
-                order = int
             if kind.ranges and not isinstance(kind, TextRange):
-                yield from _empty_ranges(field, normal, order)
+                yield from _empty_ranges(field, normal, kind.order)
 
     def parameters(
         self, normal: Mapping[str, str], listing: Mapping[str, str] | None = None
@@ -310,9 +310,7 @@ class Filters:
         return name in self._parameters and isinstance(self._parameters[name].kind, DateRange)
 
 
-def _empty_ranges(
-    field: str, normal: Mapping[str, str], order: Callable[[str], t.Any]
-) -> Iterator[str]:
+def _empty_ranges(field: str, normal: Mapping[str, str], order: Order) -> Iterator[str]:
     for low in ("gt", "gte"):
         for high in ("lt", "lte"):
             names = f"{field}_{low}", f"{field}_{high}"

@@ -62,7 +62,8 @@ class TolokaList:
     @classmethod
     def id_order(cls) -> Order:
         """Return what the ids of a list compare by."""
-        return getattr(cls.filters.kinds.get(cls.id_field or ""), "order", str)
+        kind = cls.filters.kinds.get(cls.id_field or "")
+        return kind.order if kind else str
 
     @classmethod
     def known_properties(cls) -> Mapping[str, t.Any]:

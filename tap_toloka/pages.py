@@ -103,7 +103,6 @@ class PageReader:
         self._added = frozenset(fields.added)
         self._hidden = [attribute_of(name) for name in fields.hidden]
         self._ignored = set(fields.ignored) - self._sent.keys() - self._added
-        self._strict = True  # whether an unknown field is noticed
         self._lock = Lock()
         self._make_decoder()
 
@@ -142,9 +141,10 @@ class PageReader:
         return Page(rows, ids, has_more)
 
     def _make_decoder(self) -> None:
-        ignored = self._ignored if self._strict else set()
-        unchecked = {*ignored, *self._added}
-        row = row_type(self._sent, self._required, unchecked, strict=self._strict)
+        # Whether a field that is still unknown is noticed.
+        strict = len(self._ignored) < _MOST_IGNORED and all(map(can_be_named, self._ignored))
+        ignored = self._ignored if strict else set()
+        row = row_type(self._sent, self._required, {*ignored, *self._added}, strict=strict)
         decode = _page_decoder(row, self._rows_in)
         self._decoder = (decode, [attribute_of(name) for name in ignored])
 
@@ -168,12 +168,9 @@ class PageReader:
         rows, _ = _page_decoder(dict[str, msgspec.Raw], self._rows_in, checks_more=False)(body)
         names = {name for row in rows for name in row}
         with self._lock:
-            unknown = names - self._sent.keys() - self._ignored
+            unknown = names - self._sent.keys() - self._added - self._ignored
             if unknown:
                 self._ignored |= unknown
-                self._strict = len(self._ignored) < _MOST_IGNORED and all(
-                    map(can_be_named, unknown)
-                )
                 self._make_decoder()
         for name in sorted(unknown):
             self._on_unknown(name)

@@ -285,8 +285,8 @@ def _problems_with_filters(
         return
     yield from (f"{where}: {problem}" for problem in stream.filters.empty_ranges(normal))
     for name, date in normal.items():
-        if stream.filters.is_date(name) and name.endswith(("_gt", "_gte")) and date > now:
-            yield f"{where}.{name}: {date} is in the future: nothing would be read"
+        if stream.filters.is_date(name) and name.endswith(("_gt", "_gte")):
+            yield from _problems_with_date(f"{where}.{name}", date, now)
 
 
 def _problem_with_url(url: str) -> str | None:

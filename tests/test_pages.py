@@ -337,3 +337,23 @@ def test_however_many_fields_are_unknown_all_rows_are_read() -> None:
 def test_an_empty_date_is_an_error() -> None:
     with pytest.raises(ValueError, match="'' is not a date"):
         rows_of(page('{"id": "1", "created": ""}'))
+
+
+def test_an_added_field_that_toloka_sends_is_not_lost_when_another_is_unknown() -> None:
+    fields = RowFields(printed={"id": {"type": "string"}, "owner": {}}, added={"owner"}, hidden={})
+    unknown: list[str] = []
+    one = PageReader(fields, unknown.append)
+    body = page('{"id": "1", "owner": "sent", "new": 1}')
+    for _ in range(2):
+        (row,) = one.read(body, {"owner": "ours"}).rows
+        assert [*as_objects([row])] == [{"id": "1", "owner": "ours"}]
+    assert unknown == ["new"]
+
+
+def test_a_name_that_cannot_be_declared_is_no_obstacle_later_on() -> None:
+    one = reader()
+    one.read(page(json.dumps({"id": "1", 'a"b': 1})))
+    with pytest.raises(ValueError, match="count"):
+        one.read(page(json.dumps({"id": "1", "other": 1, "count": "x"})))
+    (row,) = one.read(page(json.dumps({"id": "1", 'a"b': 1, "other": 1}))).rows
+    assert [*as_objects([row])] == [{"id": "1"}]
