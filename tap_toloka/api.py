@@ -178,7 +178,7 @@ class TolokaApi:
         gone = body.code in _GONE_CODES or status in _GONE
         # An answer without a code is not Toloka's own, and says nothing of rows.
         if body.code and (gone or status in _REFUSED):
-            return RefusedError(message, gone=gone)
+            return RefusedError(message, gone=gone, denied=status == HTTPStatus.FORBIDDEN)
         return TolokaError(message)
 
     @property

@@ -7,10 +7,10 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
+from operator import attrgetter
 
 from singer_sdk import Stream, metrics
 from singer_sdk.exceptions import ConfigurationError
-from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.schema.source import StreamSchema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
@@ -19,12 +19,14 @@ from typing_extensions import override
 from tap_toloka import dates
 from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Listing
+from tap_toloka.fitting import attribute_of
 from tap_toloka.lists import SCHEMAS, ListReader, TolokaList
 from tap_toloka.pages import IdCursor, as_objects, greatest_date
-from tap_toloka.state import Bookmark, Start
+from tap_toloka.records import RecordWriter
+from tap_toloka.state import MOST_SKIPPED, Bookmark, Start
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from singer_sdk import Tap
@@ -88,24 +90,23 @@ class TolokaStream(TolokaList, Stream):
         """Split a list into what is new, and what is older and changed, by each of `change_dates`.
 
         Toloka can filter by each date, but not by the latest of them: a row that changed twice is
-        in two of these lists.
+        in two of these lists, and is left out of the second one. (If it changed between the two
+        requests it may be in none; then its date is after the bookmark of this run.)
         """
         first, *others = self.change_dates
-        yield self.filtered(listing, self.since(first))
-        if self.start is not None:
-            older = {f"{first}_{_UNTIL[self.start.bound]}": self.start.date}
-            listing = replace(listing, overlaps=len(others) > 1)
-            for other in others:
-                yield self.filtered(listing, {**self.since(other), **older})
+        start = self.start_of(listing.owner)
+        yield self.filtered(listing, since(first, start))
+        if start is not None:
+            older = {f"{first}_{_UNTIL[start.bound]}": start.date}
+            for place, other in enumerate(others):
+                leave_out = _with_any_date_in(others[:place], start) if place else None
+                one = replace(listing, leave_out=leave_out)
+                yield self.filtered(one, {**since(other, start), **older})
 
     def filtered(self, listing: Listing, more: Mapping[str, str]) -> Listing:
         """Add parameters to a list: the filters of the settings, and more in their normal form."""
         params = {**listing.params, **more}
         return replace(listing, params=self.filters.parameters(self.filters_in_use, params))
-
-    def since(self, date: str) -> dict[str, str]:
-        """Return `start` as a filter by a date; empty: from the beginning."""
-        return {} if self.start is None else {f"{date}_{self.start.bound}": self.start.date}
 
     def owners(self, name: str) -> set[str]:
         """Return the pools, projects, ... that a filter of the settings names; empty: any."""
@@ -125,22 +126,36 @@ class TolokaStream(TolokaList, Stream):
     @cached_property
     def start(self) -> Start | None:
         """The date from which rows are read; `None`: from the beginning."""
-        if self.replication_method != REPLICATION_INCREMENTAL:
+        if self._is_full_table:
             return None
         start_date = self.config.get("start_date")
-        return self._valid_bookmark.start(
+        return self._bookmark.start(
             dates.canonical(start_date) if start_date else None, self.config["lookback_days"]
         )
 
-    @cached_property
-    def _bookmark(self) -> Bookmark:
-        return Bookmark.of(self.stream_state, self.replication_key or "")
+    def start_of(self, owner: str | None) -> Start | None:
+        """Return the date from which the list of an owner is read: earlier if it was skipped."""
+        date = self.skipped_before.get(owner or "")
+        if date is None:
+            return self.start
+        return Start("gte", date) if date else None
 
     @property
-    def _valid_bookmark(self) -> Bookmark:
-        if self._bookmark.filters == self.filters_in_use:
-            return self._bookmark
-        return Bookmark(self._bookmark.replication_key, filters=self.filters_in_use)
+    def skipped_before(self) -> Mapping[str, str]:
+        """Owners whose lists could not be read so far, as `Bookmark.skipped`."""
+        return {} if self._is_full_table else self._bookmark.skipped
+
+    @cached_property
+    def _given_bookmark(self) -> Bookmark:
+        return Bookmark.of(self.stream_state, self.replication_key or "")
+
+    @cached_property
+    def _bookmark(self) -> Bookmark:
+        """The bookmark that this run starts from; one of other filters counts for nothing."""
+        given = self._given_bookmark
+        if given.filters == self.filters_in_use:
+            return given
+        return Bookmark(given.replication_key, filters=self.filters_in_use)
 
     @override  # the SDK hands over the catalog here, and lets streams refuse what they cannot do
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -168,11 +183,26 @@ class TolokaStream(TolokaList, Stream):
 
     @cached_property
     def _reader(self) -> PageReader:
-        """Reads what is selected, and what added fields are computed from."""
-        properties = self.effective_schema["properties"]
-        printed = {n: p for n, p in properties.items() if self.mask["properties", n]}
+        """Reads what is selected, before any stream map, and what added fields are made of."""
         compute = self.compute_fields if self.added_fields else None
-        return self.reader(printed, self.logger, compute)
+        return self.reader(self._selected_properties, self.logger, compute)
+
+    @cached_property
+    def _selected_properties(self) -> Mapping[str, t.Any]:
+        """The JSON Schema of each selected field, as the catalog has it."""
+        properties = self.effective_schema["properties"]
+        return {name: kind for name, kind in properties.items() if self.mask["properties", name]}
+
+    @cached_property
+    def _records(self) -> RecordWriter:
+        versions = self._is_full_table and self.config.get("emit_activate_version_messages")
+        return RecordWriter(
+            self,
+            self._writer,
+            declared=self._selected_properties,
+            known=self.known_properties(),
+            version=self._tap.initialized_at // 1_000 if versions else None,
+        )
 
     def compute_fields(self, rows: list[Row]) -> None:
         """Compute added fields that `Listing.fields` does not hold.
@@ -194,6 +224,11 @@ class TolokaStream(TolokaList, Stream):
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
         return None
 
+    @property
+    @override  # the SDK would send ACTIVATE_VERSION before the first row is read
+    def emit_activate_version_messages(self) -> bool:
+        return False
+
     @override
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
@@ -201,8 +236,8 @@ class TolokaStream(TolokaList, Stream):
         """Write all rows, then move the bookmark.
 
         The SDK's own loop costs several times what reading and writing a row does, and moves the
-        bookmark by each row, also back. This is the one private method that is replaced; what it
-        calls of the SDK's own is `_write_record_message`. A test fails when these change.
+        bookmark by each row, also back. This is the one private method that is replaced, and none
+        is used. A test fails when it changes.
         """
         try:
             self.read_and_write(self.ABORT_AT_RECORD_COUNT)
@@ -224,7 +259,7 @@ class TolokaStream(TolokaList, Stream):
         if limit is None:
             self._log_start()
         lists = ListReader(self._connect, self.config, self.logger, limit)
-        reading = lists.read(type(self), self._source, self.listings(lists))
+        reading = lists.read(type(self), self._source, self.listings(lists), self.skipped_before)
         greatest, count = "", 0
         with (
             metrics.http_request_counter(self.name, endpoint=self.path) as requests,
@@ -234,7 +269,7 @@ class TolokaStream(TolokaList, Stream):
         ):
             for page in pages:
                 rows = page.rows if limit is None else page.rows[:limit]
-                self._write(rows)
+                self._records.write(rows)
                 count += len(rows)
                 counter.increment(len(rows))
                 if self.replication_key:
@@ -245,55 +280,50 @@ class TolokaStream(TolokaList, Stream):
         if limit is None:
             if not count and lists.complete and not reading.refused:
                 self._log_nothing()
-            self._move_bookmark(greatest, reading)
+            if self._is_full_table:
+                self._activate_version(lists, reading)
+            else:
+                self._move_bookmark(greatest, reading)
             self.finalize_state_progress_markers()  # clears what the SDK noted, and writes STATE
 
-    def _write(self, rows: list[Row]) -> None:
-        if self._prints_rows_as_read:
-            now = dates.from_datetime(datetime.now(timezone.utc))
-            self._writer.write_rows(self.name, rows, now)
-        else:
-            for record in as_objects(rows):
-                self._write_record_message(record)
+    @property
+    def _is_full_table(self) -> bool:
+        return self.replication_method != REPLICATION_INCREMENTAL
 
-    @cached_property
-    def _prints_rows_as_read(self) -> bool:
-        """Whether nothing looks inside rows: no map, flattening, version, or partial selection."""
-        stream_map, *others = self.stream_maps
-        return (
-            not others
-            and type(stream_map) is SameRecordTransform
-            and not stream_map.flattening_enabled
-            and not self.emit_activate_version_messages
-            and all(
-                selected or not self.mask[breadcrumb[:2]]
-                for breadcrumb, selected in self.mask.items()
-                if len(breadcrumb) > 2  # noqa: PLR2004  # ("properties", field) is a field
-            )
-        )
+    def _activate_version(self, lists: ListReader, reading: Reading) -> None:
+        """Have the target remove rows that were not read, if all that there are were."""
+        if self._records.version is None:
+            return
+        if why := _why_rows_are_missing(self, complete=lists.complete and not reading.skipped):
+            self.logger.warning("No ACTIVATE_VERSION for %s: %s", self.name, why)
+        else:
+            self._records.activate_version()
 
     def _move_bookmark(self, greatest: str, reading: Reading) -> None:
-        """Move the bookmark after a whole run, but not past rows that could not be read."""
-        if self.replication_method != REPLICATION_INCREMENTAL:
-            return
-        if withheld := reading.withheld:
+        """Move the bookmark after a whole run; lists that could not be read are kept beside it."""
+        starts = {owner: self.start_of(owner) for owner in reading.skipped}
+        skipped = {owner: start.date if start else "" for owner, start in starts.items()}
+        if skipped:
             self.logger.warning(
-                "Bookmark of %s not advanced: could not read %s %s. Exclude them with `filters` if "
+                "Could not read %s of %s %s. Each run tries again; exclude them with `filters` if "
                 "this is permanent",
                 self.name,
                 self.listed_by,
-                ", ".join(withheld),
+                ", ".join(skipped),
             )
+        if len(skipped) > MOST_SKIPPED:
+            msg = "Bookmark of %s not advanced: more than %d lists were skipped"
+            self.logger.warning(msg, self.name, MOST_SKIPPED)
             return
-        moved = self._bookmark.moved(greatest, self.filters_in_use, self.run_began)
+        moved = self._bookmark.moved(greatest, self.run_began, skipped)
         if moved.value:
             moved.write(self.stream_state)
 
     def _log_start(self) -> None:
-        if self.replication_method != REPLICATION_INCREMENTAL:
+        if self._is_full_table:
             return
         since = f"since {self.start.date}" if self.start else "from the beginning"
-        if self._bookmark.value and self._bookmark is not self._valid_bookmark:
+        if self._given_bookmark.value and self._bookmark is not self._given_bookmark:
             self.logger.warning(
                 "Filters of %s have changed since the last run: starting over, reading %s",
                 self.name,
@@ -311,7 +341,7 @@ class TolokaStream(TolokaList, Stream):
 
     def _log_nothing(self) -> None:
         """Warn that no row was read, unless that is usual: there is a bookmark, or no filter."""
-        first = self.replication_method != REPLICATION_INCREMENTAL or not self._valid_bookmark.value
+        first = self._is_full_table or not self._bookmark.value
         if first and self.filters_in_use and not self._warned_of_missing:
             self.logger.warning(
                 "No rows of %s match its filters%s: %s. Check the filter values",
@@ -319,6 +349,30 @@ class TolokaStream(TolokaList, Stream):
                 f" since {self.start.date}" if self.start else "",
                 ", ".join(f"{name}={value}" for name, value in self.filters_in_use.items()),
             )
+
+
+def since(date: str, start: Start | None) -> dict[str, str]:
+    """Return a start as a filter by a date; empty: from the beginning."""
+    return {} if start is None else {f"{date}_{start.bound}": start.date}
+
+
+def _why_rows_are_missing(stream: TolokaStream, *, complete: bool) -> str | None:
+    """Tell why a row that was not read may exist all the same, if it may."""
+    if not stream.keeps_rows:
+        return "Toloka does not list all of its rows for ever"
+    if stream.filters_in_use:
+        return "it is filtered, and rows outside the filters would be removed"
+    return None if complete else "some of it could not be read"
+
+
+def _with_any_date_in(names: Sequence[str], start: Start) -> Callable[[Row], bool]:
+    """Return what tells whether a row has one of these dates from a start on."""
+    dates_of = [attrgetter(attribute_of(name)) for name in names]
+
+    def leave_out(row: Row) -> bool:
+        return any(start.includes(date_of(row)) for date_of in dates_of)
+
+    return leave_out
 
 
 def problem_with_catalog(stream: TolokaStream, entry: CatalogEntry | None) -> str | None:

@@ -53,11 +53,13 @@ class RefusedError(TolokaError):
     Args:
         message: What Toloka answered.
         gone: Whether the list no longer exists, so that no row of it is missed.
+        denied: Whether this key may not read it.
     """
 
-    def __init__(self, message: str, *, gone: bool) -> None:
+    def __init__(self, message: str, *, gone: bool, denied: bool = False) -> None:
         super().__init__(message)
         self.gone = gone
+        self.denied = denied
 
 
 class ErrorBody(msgspec.Struct):

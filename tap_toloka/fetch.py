@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import quote
 
@@ -17,9 +17,10 @@ from tap_toloka.splitting import Splitter
 
 if t.TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 
     from tap_toloka.api import TolokaApi
+    from tap_toloka.fitting import Row
     from tap_toloka.pages import IdCursor, Page
 
 
@@ -32,14 +33,14 @@ class Listing:
         params: What the query adds: `{"pool_id": ..., "created_gt": ...}`.
         fields: Added fields that all of its rows have.
         owner: The pool, operation, app project or Toloker that it belongs to; `None`: the account.
-        overlaps: Whether rows of it may also be in another list of the same stream.
+        leave_out: Tells which of its rows are left out, as another list of the stream has them.
     """
 
     path: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
-    overlaps: bool = False
+    leave_out: Callable[[Row], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Reading:
         max_concurrency: Most requests under way at once.
         of: What is in a list and what its owner is, for the log: `tasks of pool`.
         strict: Whether a list that is refused is an error, rather than skipped.
+        skipped_before: Owners whose lists were refused in an earlier run, too.
         logger: Where skipped lists are logged.
 
     Attributes:
@@ -123,11 +125,13 @@ class Reading:
         max_concurrency: int,
         of: str,
         strict: bool,
+        skipped_before: Collection[str] = (),
         logger: logging.Logger,
     ) -> None:
         self._fetch = partial(fetch_pages, api, source, listings, max_concurrency)
         self._of = of
         self._strict = strict
+        self._skipped_before = skipped_before
         self._logger = logger
         self.refused: dict[str, RefusedError] = {}
         self.answered = False
@@ -140,7 +144,7 @@ class Reading:
 
         Raises:
             TolokaError: As `fetch_pages` does, or if there are several lists, and none could be
-                read, unless all are gone.
+                read because this key may not.
         """
         for result in self._fetch(on_answer):
             if isinstance(result, Refusal):
@@ -148,12 +152,14 @@ class Reading:
             else:
                 self.answered = True
                 yield result
-        if len(self.refused) > 1 and not self.answered:
-            for owner in self.withheld:
-                raise self.refused[owner]
+        new = [e for owner, e in self.refused.items() if owner not in self._skipped_before]
+        if len(new) > 1 and not self.answered:
+            for error in new:
+                if error.denied:
+                    raise error
 
     @property
-    def withheld(self) -> list[str]:
+    def skipped(self) -> list[str]:
         """Owners of lists with rows that could not be read: no bookmark may pass them."""
         return [owner for owner, error in self.refused.items() if not error.gone]
 
@@ -174,7 +180,7 @@ def fetch_pages(
     max_concurrency: int,
     on_answer: Callable[[], None] = _do_nothing,
 ) -> Generator[Page | Refusal, None, None]:
-    """Yield page after page of all lists, each row once, in no order.
+    """Yield page after page of all lists, in no order.
 
     A list of one page costs one request. Of a longer one, where threads would idle otherwise, the
     greatest id is requested, and what is left is split among them. Everything but requesting and
@@ -211,7 +217,6 @@ class _Fetch:
         self._listings = listings
         self._threads = threads
         self._waiting: deque[Callable[[], _Answer]] = deque()
-        self._seen: set[str] = set()  # ids of rows that were in lists that overlap
 
     def results(self, on_answer: Callable[[], None]) -> Iterator[Page | Refusal]:
         self._start_waiting()
@@ -225,7 +230,7 @@ class _Fetch:
             else:
                 self._waiting += self._rest_of(answer)
                 self._start_waiting()  # before the rows are dealt with: no thread waits for that
-                yield self._once(answer)
+                yield answer.page
             self._start_waiting()
 
     def _start_waiting(self) -> None:
@@ -252,16 +257,6 @@ class _Fetch:
         for cursor in part.cursor.split(bounds):
             yield partial(self._read, _Part(part.listing, cursor, part.splitter))
 
-    def _once(self, answer: _PageOfPart) -> Page:
-        """Leave out rows that were in another list of the same stream."""
-        page = answer.page
-        if not answer.part.listing.overlaps:
-            return page
-        new = [place for place, id_ in enumerate(page.ids) if id_ not in self._seen]
-        self._seen.update(page.ids)
-        rows, ids = [page.rows[place] for place in new], [page.ids[place] for place in new]
-        return replace(page, rows=rows, ids=ids)
-
     def _read(self, part: _Part) -> _Answer:
         """Read the next page of a part, in a thread."""
         answer = self._get(part.listing, part.cursor, {})
@@ -285,7 +280,7 @@ class _Fetch:
             return self._api.get(
                 self._source.path.format_map(path),
                 params,
-                partial(cursor.read, fields=listing.fields),
+                partial(cursor.read, fields=listing.fields, leave_out=listing.leave_out),
                 self._threads.stopped,
             )
         except RefusedError as error:

@@ -54,6 +54,8 @@ class TolokaList:
     """Fields that those are computed from, which are read even if they are deselected."""
     id_field: t.ClassVar[str | None] = "id"
     """The field that a list is sorted by, and read by; `None`: it is not."""
+    keeps_rows: t.ClassVar[bool] = True
+    """Whether Toloka lists rows for as long as they exist: one that it does not list is gone."""
     rows_in: t.ClassVar[str | None] = "items"
     """The field of an answer that holds the rows; `None`: the answer is an array of them, or one,
     without pages and without filters."""
@@ -74,29 +76,26 @@ class TolokaList:
     @classmethod
     def reader(
         cls,
-        printed: Mapping[str, t.Any],
+        wanted: Mapping[str, t.Any],
         logger: logging.Logger,
         compute: Callable[[list[Row]], None] | None = None,
     ) -> PageReader:
         """Return what reads pages.
 
         Args:
-            printed: JSON Schema of the fields that are wanted.
+            wanted: JSON Schema of the fields that are wanted. It counts for fields that ours does
+                not have: what Toloka sends does not depend on what a catalog makes of it.
             logger: Where unknown fields are logged, once each.
             compute: Computes added fields.
         """
         known = cls.known_properties()
-        # Ids and dates are read by our own schema, also when a catalog was edited to print them as
-        # something else: cursors and bookmarks depend on them.
-        dates = [name for name, kind in known.items() if kind.get("format") == "date-time"]
-        ours = {name: known[name] for name in (*dates, cls.id_field or "") if name in printed}
         fields = RowFields(
-            printed={**printed, **ours},
+            printed={name: known.get(name, kind) for name, kind in wanted.items()},
             required=cls.primary_keys,
-            added=cls.added_fields & printed.keys(),
-            hidden={n: known[n] for n in cls.added_from if compute and n not in printed},
+            added=cls.added_fields & wanted.keys(),
+            hidden={n: known[n] for n in cls.added_from if compute and n not in wanted},
             ignored=known.keys(),
-            dates=dates,
+            dates=[name for name, kind in known.items() if kind.get("format") == "date-time"],
         )
 
         def on_unknown(name: str) -> None:
@@ -143,9 +142,15 @@ class ListReader:
         self._logger = logger
         self.limit = limit
         self.complete = True
-        """Whether no list was refused among those that rows of other streams came from."""
+        """Whether no list was skipped among those that rows of other streams came from."""
 
-    def read(self, of: type[TolokaList], source: Source, listings: Iterable[Listing]) -> Reading:
+    def read(
+        self,
+        of: type[TolokaList],
+        source: Source,
+        listings: Iterable[Listing],
+        skipped_before: Collection[str] = (),
+    ) -> Reading:
         """Begin to read lists; in a test of the connection, one that is refused is an error."""
         return Reading(
             self._connect(),
@@ -154,6 +159,7 @@ class ListReader:
             max_concurrency=self._config["max_concurrency"],
             of=f"{of.name} of {(of.listed_by or '').removesuffix('_id').replace('_', ' ')}",
             strict=self.limit is not None,
+            skipped_before=skipped_before,
             logger=self._logger,
         )
 
@@ -195,4 +201,4 @@ class ListReader:
         except TolokaError as error:
             error.stream = of.name
             raise
-        self.complete = self.complete and not reading.refused
+        self.complete = self.complete and not reading.skipped

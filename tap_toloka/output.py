@@ -27,6 +27,7 @@ class _RecordLine(msgspec.Struct, tag_field="type", tag="RECORD"):
     stream: str
     record: t.Any  # a `Row`
     time_extracted: str
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class LineWriter(MsgSpecWriter):
@@ -45,13 +46,16 @@ class LineWriter(MsgSpecWriter):
     def write_message(self, message: Message) -> None:
         self._write(self.format_message(message))
 
-    def write_rows(self, stream: str, rows: Sequence[Row], time_extracted: str) -> None:
+    def write_rows(
+        self, stream: str, rows: Sequence[Row], time_extracted: str, version: int | None = None
+    ) -> None:
         """Write one RECORD message per row, without looking inside."""
+        shown = msgspec.UNSET if version is None else version
         for start in range(0, len(rows), LINES_AT_ONCE):
             self._write(
                 _encode_lines(
                     [
-                        _RecordLine(stream, row, time_extracted)
+                        _RecordLine(stream, row, time_extracted, shown)
                         for row in rows[start : start + LINES_AT_ONCE]
                     ]
                 )

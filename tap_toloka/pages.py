@@ -28,6 +28,9 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _NO_FIELDS: Mapping[str, str] = {}
 
+LeaveOut = t.Callable[[Row], bool]
+"""Tells whether a row of an answer is left out."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -35,8 +38,8 @@ class Page:
 
     Attributes:
         rows: The rows, ready to be printed: the fields of the schema that were wanted, dates in the
-            one form of `tap_toloka.dates`.
-        ids: Their ids; empty if the list is not read by ids.
+            one form of `tap_toloka.dates`. Without those that another list has.
+        ids: The ids of all rows of the answer; empty if the list is not read by ids.
         has_more: What Toloka says of rows after these.
     """
 
@@ -106,12 +109,18 @@ class PageReader:
         self._lock = Lock()
         self._make_decoder()
 
-    def read(self, body: bytes, fields: Mapping[str, str] = _NO_FIELDS) -> Page:
+    def read(
+        self,
+        body: bytes,
+        fields: Mapping[str, str] = _NO_FIELDS,
+        leave_out: LeaveOut | None = None,
+    ) -> Page:
         """Return what the body of an answer holds, in its order.
 
         Args:
             body: The body.
             fields: Added fields that all rows have alike.
+            leave_out: Tells which rows are left out; it sees all fields that are read.
 
         Raises:
             ValueError: If it is not JSON, no such page, or does not fit the schema.
@@ -126,6 +135,16 @@ class PageReader:
             msg = "it is nested too deeply"
             raise ValueError(msg) from None
         ids = list(map(self._id_of, rows)) if self._id_of else []
+        self._fill_in(rows, fields)
+        if leave_out:
+            rows = [row for row in rows if not leave_out(row)]
+        for name in (*unwanted, *self._hidden):
+            for row in rows:
+                setattr(row, name, UNSET)
+        return Page(rows, ids, has_more)
+
+    def _fill_in(self, rows: list[Row], fields: Mapping[str, str]) -> None:
+        """Bring dates into the one form, and add the fields that Toloka does not send."""
         for name in self._dates:
             for row in rows:
                 if isinstance(text := getattr(row, name), str):
@@ -135,10 +154,6 @@ class PageReader:
                 setattr(row, attribute_of(name), fields[name])
         if self._compute:
             self._compute(rows)
-        for name in (*unwanted, *self._hidden):
-            for row in rows:
-                setattr(row, name, UNSET)
-        return Page(rows, ids, has_more)
 
     def _make_decoder(self) -> None:
         # Whether a field that is still unknown is noticed.
@@ -214,7 +229,7 @@ class IdCursor:
 
     def __init__(
         self,
-        read: Callable[[bytes, Mapping[str, str]], Page],
+        read: Callable[[bytes, Mapping[str, str], LeaveOut | None], Page],
         start: str | None = None,
         end: str | None = None,
         *,
@@ -246,18 +261,24 @@ class IdCursor:
         """
         self.read(response.content)
 
-    def read(self, body: bytes, fields: Mapping[str, str] = _NO_FIELDS) -> Page:
+    def read(
+        self,
+        body: bytes,
+        fields: Mapping[str, str] = _NO_FIELDS,
+        leave_out: LeaveOut | None = None,
+    ) -> Page:
         """Read the page that comes next, and move behind it.
 
         Args:
             body: The body of the answer.
             fields: Added fields that all rows have alike.
+            leave_out: Tells which rows are left out.
 
         Raises:
             ValueError: If it is no page, promises more and holds no row, or its ids are not in
                 order, not after the last page, or beyond `end`.
         """
-        page = self._read(body, fields)
+        page = self._read(body, fields, leave_out)
         self._check(page)
         if page.has_more:
             self.current_value = page.ids[-1]

@@ -4,16 +4,21 @@ State holds one bookmark per stream:
 
     {"bookmarks": {"pools": {"replication_key": "created",
                              "replication_key_value": "2026-11-24T08:00:00.000Z",
-                             "filters": {"project_id": "81776"}}}}
+                             "filters": {"project_id": "81776"},
+                             "skipped": {"36502": "2026-11-01T08:00:00.000Z"}}}}
 
 A bookmark says that all rows up to its date were read *among those that its filters let through*,
 so it holds its filters (if there are any), and is not used with other ones.
+
+It also says so *but for the lists that were skipped*: those of pools, operations, ... that Toloka
+refused. Each has the date from which it still has to be read (`""`: from the beginning), until it
+can be read, or until Toloka does not list its pool, operation, ... any more.
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tap_toloka import dates
 
@@ -23,7 +28,10 @@ if t.TYPE_CHECKING:
 LAG_SECONDS = 60
 """Rows may be listed as late as this after their date (toloka-kit 1.2.0)."""
 
-_KEYS = frozenset({"replication_key", "replication_key_value", "filters"})
+MOST_SKIPPED = 100
+"""Skipped lists that a bookmark holds, so that state stays small; with more it does not move."""
+
+_KEYS = frozenset({"replication_key", "replication_key_value", "filters", "skipped"})
 _MARKERS = frozenset({"progress_markers", "replication_key_signpost", "starting_replication_value"})
 """What the SDK leaves in state while a run is under way, for this tap or an older one."""
 
@@ -40,6 +48,12 @@ class Start:
     bound: t.Literal["gt", "gte"]
     date: str
 
+    def includes(self, date: str | None) -> bool:
+        """Tell whether a date of a row is read from here on; `None` is no date, and is not."""
+        if not date:
+            return False
+        return date > self.date or (date == self.date and self.bound == "gte")
+
 
 @dataclass(frozen=True)
 class Bookmark:
@@ -49,16 +63,20 @@ class Bookmark:
         replication_key: The field whose values are compared.
         value: Its greatest value that was read, a date in the one form; `None`: nothing was read.
         filters: The filters that it was made with, in their normal form.
+        skipped: Owners of lists that could not be read, and the date from which each still has to
+            be; `""`: from the beginning.
     """
 
     replication_key: str
     value: str | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: Mapping[str, t.Any], replication_key: str) -> Bookmark:
         """Read the entry of a stream in a state that `checked` has returned."""
-        return cls(replication_key, state.get("replication_key_value"), state.get("filters", {}))
+        value, filters = state.get("replication_key_value"), state.get("filters", {})
+        return cls(replication_key, value, filters, state.get("skipped", {}))
 
     def start(self, start_date: str | None, lookback_days: int) -> Start | None:
         """Return the date from which the next run reads; `None`: from the beginning.
@@ -80,27 +98,27 @@ class Bookmark:
         """
         return max(dates.shifted(run_began, seconds=-LAG_SECONDS), self.value or "")
 
-    def moved(self, greatest: str, filters: Mapping[str, str], run_began: str) -> Bookmark:
-        """Return the bookmark after a run that read everything, never further back than before.
+    def moved(self, greatest: str, run_began: str, skipped: Mapping[str, str]) -> Bookmark:
+        """Return the bookmark after a run that read everything else, never further back.
 
         Args:
             greatest: The greatest value of the replication key that was read; `""`: none.
-            filters: The filters of the run; with other ones than its own, the old value is void.
             run_began: When the run began.
+            skipped: The lists that could not be read, and from which date.
         """
-        old = self if self.filters == filters else Bookmark(self.replication_key)
-        greatest = max(greatest, old.value or "")
+        greatest = max(greatest, self.value or "")
         if not greatest:
-            return self
-        return Bookmark(self.replication_key, min(greatest, old.latest(run_began)), filters)
+            return self  # the next run starts where this one did, for all lists
+        return replace(self, value=min(greatest, self.latest(run_began)), skipped=skipped)
 
     def write(self, state: MutableMapping[str, t.Any]) -> None:
         """Write it into the entry of its stream in state."""
         state["replication_key"] = self.replication_key
         state["replication_key_value"] = self.value
-        state.pop("filters", None)
-        if self.filters:
-            state["filters"] = dict(self.filters)
+        for name, entries in (("filters", self.filters), ("skipped", self.skipped)):
+            state.pop(name, None)
+            if entries:
+                state[name] = dict(entries)
 
 
 def checked(
@@ -145,21 +163,29 @@ def _checked_entry(
     if entry.get("replication_key", replication_key) != replication_key:
         msg = f"the bookmark of {name} has the replication key {entry['replication_key']!r}"
         raise ValueError(msg)
-    if not isinstance(entry.get("filters", {}), dict):
-        msg = f"the bookmark of {name} has `filters` that are not an object"
-        raise ValueError(msg)  # noqa: TRY004  # as below
+    for key in ("filters", "skipped"):
+        if not isinstance(entry.get(key, {}), dict):
+            msg = f"the bookmark of {name} has `{key}` that are not an object"
+            raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value
     kept = {key: value for key, value in entry.items() if key in _KEYS}
+    if "skipped" in kept:
+        starts = kept["skipped"].items()
+        kept["skipped"] = {owner: date and _checked_date(name, date) for owner, date in starts}
     if (value := kept.get("replication_key_value")) is None:
         return kept
-    if not isinstance(value, str):
-        msg = f"the bookmark of {name} is {value!r}, which is not a date"
-        raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value
-    try:
-        date = dates.canonical(value)
-    except ValueError as error:
-        msg = f"the bookmark of {name}: {error}"
-        raise ValueError(msg) from None
+    date = _checked_date(name, value)
     if date > now:
         msg = f"the bookmark of {name}, {date}, is later than now, {now}"
         raise ValueError(msg)
     return {**kept, "replication_key_value": date}
+
+
+def _checked_date(name: str, value: t.Any) -> str:  # noqa: ANN401  # from a file
+    if not isinstance(value, str):
+        msg = f"the bookmark of {name} is {value!r}, which is not a date"
+        raise ValueError(msg)  # noqa: TRY004  # as above
+    try:
+        return dates.canonical(value)
+    except ValueError as error:
+        msg = f"the bookmark of {name}: {error}"
+        raise ValueError(msg) from None

@@ -107,6 +107,20 @@ class TapToloka(Tap):
     def discover_streams(self) -> list[TolokaStream]:
         return [stream(self, lambda: self.api, self.message_writer) for stream in STREAMS]
 
+    @override  # the SDK builds the maps of deselected streams from schemas without any field
+    def setup_mapper(self) -> None:
+        super(Tap, self).setup_mapper()
+        selected = {
+            name: entry
+            for name, entry in self.catalog.items()
+            if entry.metadata.resolve_selection()[()]
+        }
+        self.mapper.register_raw_streams_from_catalog(Catalog(selected))
+        for name in self.catalog.keys() - selected.keys():
+            entry = self.catalog[name]
+            schema, keys = entry.schema.to_dict(), entry.key_properties
+            self.mapper.register_raw_stream_schema(name, schema, keys)
+
     @override  # the SDK hands over the state here, and recommends to check it
     def load_state(self, state: dict[str, t.Any]) -> None:
         """Take a state.

@@ -372,13 +372,20 @@ class Warehouse:
                 assert bookmark["replication_key_value"] <= now["replication_key_value"]
         for name, bookmark in _bookmarks(state).items():
             value, filters = bookmark["replication_key_value"], bookmark.get("filters", {})
-            self._check_changes_until(value, name, filters)
+            self._check_changes_until(value, name, filters, bookmark.get("skipped", {}))
 
-    def _check_changes_until(self, date: str, name: str, filters: Json) -> None:
-        """Check that each row that passes filters is there as it was on a date, or later."""
+    def _check_changes_until(
+        self, until: str, name: str, filters: Json, skipped: Json | None = None
+    ) -> None:
+        """Check that each row that passes filters is there as it was on a date, or later.
+
+        Of pools and app projects that were skipped it may be as it was on an earlier date.
+        """
         for row_id, versions in self._account.versions[name].items():
             if not _passes(versions[0][1], filters):
                 continue
+            owner = versions[0][1].get(_BY_NAME[name].listed_by or "")
+            date = (skipped or {}).get(owner, until)
             latest = max((changed for changed, _ in versions if changed <= date), default="")
             wanted = [record for changed, record in versions if changed >= latest]
             found = self.rows[name].get(row_id)

@@ -32,6 +32,7 @@ LAYERS = (
     "streams.requester",
     "streams.webhooks",
     "client",
+    "records",
     "lists",
     "fetch",
     "api",

@@ -235,7 +235,7 @@ def read_in_parts(ids: list[int], threads: int, size: int = 300) -> tuple[int, f
         return cursor.split(splitter.bounds(first, last, cursor.end, idle))
 
     pages: list[Page] = []
-    cursors = [IdCursor(lambda _body, _fields: pages.pop(), str(ids[0] - 1))]
+    cursors = [IdCursor(lambda _body, _fields, _leave_out: pages.pop(), str(ids[0] - 1))]
 
     cursor, rows, _ = take(cursors[0])
     read += rows
@@ -334,7 +334,7 @@ def test_whoever_reads_slowly_holds_the_fetchers_back(monkeypatch: pytest.Monkey
     with Emulator(pools=make_pools(2000, seed=24)) as emulator:
         ahead: list[int] = []
 
-        def write_slowly(_writer: Any, _stream: str, rows: list[Any], _time: str) -> None:
+        def write_slowly(_writer: Any, _stream: str, rows: list[Any], *_: Any) -> None:
             time.sleep(0.05)
             written.append(len(rows))
             ahead.append(len(emulator.requests) - len(written))

@@ -7,9 +7,10 @@ import typing as t
 from typing_extensions import override
 
 from tap_toloka import dates
-from tap_toloka.client import TolokaStream
+from tap_toloka.client import TolokaStream, since
 from tap_toloka.fetch import Listing
 from tap_toloka.filters import Choice, DateRange, Filters, IdRange
+from tap_toloka.state import Start
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -58,6 +59,7 @@ class OperationByOperation(TolokaStream):
     added_fields: t.ClassVar = frozenset({"operation_id", "operation_finished"})
     listed_by = "operation_id"
     selected_by_default = False
+    keeps_rows = False
     types: t.ClassVar[Collection[str]]
     """Operations that have such rows."""
     kept_days: t.ClassVar[int | None] = None
@@ -65,26 +67,30 @@ class OperationByOperation(TolokaStream):
 
     @override
     def listings(self, lists: ListReader) -> Iterator[Listing]:
-        filters = self.since("finished")
+        # Those that were skipped finished before the bookmark of the others.
+        starts = [self.start, *map(self.start_of, self.skipped_before)]
+        earliest = min((one.date if one else "" for one in starts), default="")
+        kept = ""
         if self.kept_days is not None:
             kept = dates.shifted(self.run_began, days=-self.kept_days)
-            filters["finished_gte"] = max(kept, filters.get("finished_gte", ""))
+        filters = since("finished", Start("gte", max(earliest, kept)) if earliest or kept else None)
         operations = [
             operation
             for type_ in self.types
             for operation in lists.rows(
                 Operations, ("id", "finished"), filters={**filters, "type": type_}
             )
-            if operation["finished"]
         ]
         for operation in operations:
             id_, finished = operation["id"], operation["finished"]
-            listing = Listing(
-                path={"operation_id": id_},
-                fields={"operation_id": id_, "operation_finished": finished},
-                owner=id_,
-            )
-            yield self.filtered(listing, {})
+            start = self.start_of(id_)
+            if finished and (start is None or start.includes(finished)):
+                listing = Listing(
+                    path={"operation_id": id_},
+                    fields={"operation_id": id_, "operation_finished": finished},
+                    owner=id_,
+                )
+                yield self.filtered(listing, {})
 
 
 class OperationLogs(OperationByOperation):

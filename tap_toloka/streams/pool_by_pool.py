@@ -48,17 +48,19 @@ class PoolByPool(TolokaStream):
 
     @override
     def listings(self, lists: ListReader) -> Iterator[Listing]:
-        since = self.start.date if self.start else ""
         pools = [
             pool
             for pool in matching_pools(self, lists)
-            if not self.config["skip_settled_pools"] or self.can_change_after(pool, since)
+            if not self.config["skip_settled_pools"]
+            or (start := self.start_of(pool["id"])) is None
+            or self.can_change_after(pool, start.date)
         ]
         if lists.limit is None:
             self.logger.info("Reading %s of %d pools", self.name, len(pools))
         for pool in pools:
             listing = Listing(params={"pool_id": pool["id"]}, owner=pool["id"])
-            if (pool["created"] or "") > since:  # all of it is new
+            start = self.start_of(pool["id"])
+            if start is None or start.includes(pool["created"]):  # all of it is new
                 yield self.filtered(listing, {})
             else:
                 yield from self.changed_since(listing)

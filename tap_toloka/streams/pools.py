@@ -12,10 +12,11 @@ class Pools(TolokaStream):
     name = "pools"
     path = "/v1/pools"
     page_cap = 300
+    change_dates = ("created", "last_started")
     filters = Filters(
         status=Choice("OPEN", "CLOSED", "ARCHIVED", "LOCKED", changing=True),
         project_id=Id(),
         id=IdRange(int),
         created=DateRange(),
-        last_started=DateRange(changing=True),
+        last_started=DateRange(),
     )

@@ -26,6 +26,7 @@ class Requester(TolokaStream):
     added_fields = frozenset({"read_at"})
     id_field = None
     rows_in = None
+    keeps_rows = False  # of the balances of the past it lists none
     filters = Filters()
 
     @override

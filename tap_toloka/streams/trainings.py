@@ -12,4 +12,5 @@ class Trainings(TolokaStream):
     name = "trainings"
     path = "/v1/trainings"
     page_cap = 300
+    change_dates = Pools.change_dates
     filters = Pools.filters

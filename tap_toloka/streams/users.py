@@ -24,12 +24,13 @@ class Skills(TolokaStream):
     name = "skills"
     path = "/v1/skills"
     page_cap = 100
+    change_dates = ("created", "modified")
     filters = Filters(
         **{"global": Flag()},
         name=Text(changing=True),
         id=IdRange(int),
         created=DateRange(),
-        modified=DateRange(changing=True),
+        modified=DateRange(),
     )
 
 
