@@ -384,7 +384,7 @@ class Warehouse:
         for row_id, versions in self._account.versions[name].items():
             if not _passes(versions[0][1], filters):
                 continue
-            owner = versions[0][1].get(_BY_NAME[name].listed_by or "")
+            owner = str(versions[0][1].get(_BY_NAME[name].listed_by or ""))
             date = (skipped or {}).get(owner, until)
             latest = max((changed for changed, _ in versions if changed <= date), default="")
             wanted = [record for changed, record in versions if changed >= latest]
