@@ -104,7 +104,7 @@ class Bookmark:
 
 
 def checked(
-    state: Mapping[str, t.Any], replication_keys: Mapping[str, str | None], now: str
+    state: Mapping[str, t.Any], replication_keys: Mapping[str, str | None]
 ) -> dict[str, t.Any]:
     """Return a state with its dates in the one form that they are compared in.
 
@@ -112,7 +112,6 @@ def checked(
         state: A state as it was given to the tap.
         replication_keys: The replication key of each stream that the tap has; entries of other
             streams are left as they are.
-        now: The present, in the one form of dates.
 
     Raises:
         ValueError: If it cannot be right. With such a state Toloka might return nothing, for ever,
@@ -124,7 +123,7 @@ def checked(
         raise ValueError(msg)
     return {
         "bookmarks": {
-            name: _checked_entry(name, entry, replication_keys[name], now)
+            name: _checked_entry(name, entry, replication_keys[name])
             if name in replication_keys
             else entry
             for name, entry in bookmarks.items()
@@ -136,7 +135,6 @@ def _checked_entry(
     name: str,
     entry: t.Any,  # noqa: ANN401  # from a file
     replication_key: str | None,
-    now: str,
 ) -> dict[str, t.Any]:
     if not isinstance(entry, dict) or (wrong := entry.keys() - _KEYS - _MARKERS):
         found = f"holds {sorted(wrong)}" if isinstance(entry, dict) else f"is {entry!r}"
@@ -159,7 +157,4 @@ def _checked_entry(
     except ValueError as error:
         msg = f"the bookmark of {name}: {error}"
         raise ValueError(msg) from None
-    if date > now:
-        msg = f"the bookmark of {name}, {date}, is later than now, {now}"
-        raise ValueError(msg)
     return {**kept, "replication_key_value": date}
