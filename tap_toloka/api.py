@@ -16,6 +16,7 @@ import backoff
 import requests
 from requests.adapters import HTTPAdapter
 
+from tap_toloka.clock import Clock, monotonic
 from tap_toloka.errors import (
     QUOTA_SECONDS,
     ErrorBody,
@@ -59,9 +60,13 @@ class TolokaApi:
         config: The settings of the tap, with their defaults filled in: `token`, `token_type`,
             `environment`, `api_url`, `account_id`, `user_agent`, `timeout`, `max_retries`,
             `retry_quotas`, `max_concurrency`, `max_requests_per_second`.
+
+    Attributes:
+        clock: Toloka's clock.
     """
 
     def __init__(self, config: Mapping[str, t.Any]) -> None:
+        self.clock = Clock()
         self.url = (config.get("api_url") or HOSTS[config["environment"]]).rstrip("/") + "/api"
         self._requested = str(config.get("api_url") or config["environment"])
         self._headers = {
@@ -151,6 +156,8 @@ class TolokaApi:
             raise TolokaError(msg) from error
         if response.status_code != HTTPStatus.OK:
             raise self.error_of(response)
+        # Only these come from Toloka for certain, not from a proxy.
+        self.clock.hear(response.headers, monotonic())
         return response.content
 
     def error_of(self, response: requests.Response) -> TolokaError:
@@ -165,7 +172,7 @@ class TolokaApi:
             message += f". Redirect to {host} not followed, as it would send the token there."
             message += " Check `api_url`"
         elif status in WORTH_RETRYING:
-            wait = seconds_to_wait(response, body)
+            wait = seconds_to_wait(response, body, self.clock.now())
             if body.quota is not None and body.quota not in self._quotas:
                 message += f". Quota {body.quota} is exhausted and not in `retry_quotas`"
             elif wait > self._longest_wait:

@@ -17,6 +17,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 from typing_extensions import override
 
 from tap_toloka import dates
+from tap_toloka.clock import monotonic
 from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Listing
 from tap_toloka.fitting import attribute_of
@@ -63,14 +64,17 @@ class TolokaStream(TolokaList, Stream):
         super().__init__(tap)
         self._connect = connect
         self._writer = writer
-        began = datetime.fromtimestamp(tap.initialized_at / 1000, timezone.utc)
-        self.run_began = dates.from_datetime(began)
-        """When the run began, in the one form of dates."""
+        self._began = monotonic()
         self._warned_of_missing = False
         self.answered = False
         """Whether Toloka answered a request for rows in this run."""
 
     # What is read
+
+    @property
+    def run_began(self) -> str:
+        """When the run began, by Toloka's clock if it answered, in the one form of dates."""
+        return self._connect().clock.at(self._began)
 
     @cached_property
     def filters_in_use(self) -> dict[str, str]:
@@ -268,6 +272,7 @@ class TolokaStream(TolokaList, Stream):
             closing(reading.pages(requests.increment)) as pages,
         ):
             for page in pages:
+                self._check_bookmark()
                 rows = page.rows if limit is None else page.rows[:limit]
                 self._records.write(rows)
                 count += len(rows)
@@ -278,6 +283,7 @@ class TolokaStream(TolokaList, Stream):
                     break
         self.answered = reading.answered
         if limit is None:
+            self._check_bookmark()  # also if there was no page
             if not count and lists.complete and not reading.refused:
                 self._log_nothing()
             if self._is_full_table:
@@ -298,6 +304,20 @@ class TolokaStream(TolokaList, Stream):
             self.logger.warning("No ACTIVATE_VERSION for %s: %s", self.name, why)
         else:
             self._records.activate_version()
+
+    def _check_bookmark(self) -> None:
+        """Refuse a bookmark in the future, which would hide rows until then, for ever.
+
+        Raises:
+            TolokaError: If it is later than now by Toloka's clock, known once it has answered.
+        """
+        bookmark, clock = self._valid_bookmark.value, self._connect().clock
+        if self.start and bookmark and bookmark > (now := clock.now()):
+            msg = (
+                f"the bookmark in state, {bookmark}, is later than now, {now} by {clock.whose}: "
+                "rows until then would never be read. Set it to an earlier date"
+            )
+            raise TolokaError(msg)
 
     def _move_bookmark(self, greatest: str, reading: Reading) -> None:
         """Move the bookmark after a whole run; lists that could not be read are kept beside it."""

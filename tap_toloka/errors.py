@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tap_toloka.clock import date_of
+
 if t.TYPE_CHECKING:
     import requests
 
@@ -97,17 +99,25 @@ def describe(response: requests.Response, body: ErrorBody) -> str:
     return " ".join(text.split())
 
 
-def seconds_to_wait(response: requests.Response, body: ErrorBody) -> float:
+def seconds_to_wait(response: requests.Response, body: ErrorBody, now: str) -> float:
     """Return how long to wait by `Retry-After` (seconds or a date), else until a quota renews.
 
     0 if neither is there, or if `Retry-After` makes no sense.
+
+    Args:
+        response: The response.
+        body: Its body.
+        now: The present by Toloka's clock, in the one form of `tap_toloka.dates`. A date in
+            `Retry-After` is compared with it if the response has no `Date`.
     """
     text = response.headers.get("Retry-After", "").strip()
     try:
         if text.isdecimal():
             return float(text)
-        wait = email.utils.parsedate_to_datetime(text) - datetime.now(timezone.utc)
-        return max(wait.total_seconds(), 0.0)
+        until = email.utils.parsedate_to_datetime(text)
+        until = until if until.tzinfo else until.replace(tzinfo=timezone.utc)
+        sent = date_of(response.headers) or msgspec.convert(now, datetime)
+        return max((until - sent).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return QUOTA_SECONDS.get(body.quota or "", 0)
 

@@ -186,7 +186,7 @@ def problems(config: Mapping[str, t.Any], schema: Mapping[str, t.Any], now: str)
     Args:
         config: The config.
         schema: The JSON Schema of the settings, those that the SDK adds included.
-        now: The present, in the one form of `tap_toloka.dates`.
+        now: The present by this machine's clock, in the one form of `tap_toloka.dates`.
     """
     found = [_in_words(error) for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)]
     return found or list(_beyond_schema(config, now))
@@ -271,7 +271,7 @@ def _problems_with_date(name: str, text: str, now: str) -> Iterator[str]:
         yield f"{name}: {error}; write YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.sss]"
         return
     if date > now:
-        yield f"{name}: {date} is in the future: nothing would be read"
+        yield f"{name}: {date} is in the future by this machine's clock ({now}): nothing to read"
 
 
 def _problems_with_filters(

@@ -122,7 +122,7 @@ class Bookmark:
 
 
 def checked(
-    state: Mapping[str, t.Any], replication_keys: Mapping[str, str | None], now: str
+    state: Mapping[str, t.Any], replication_keys: Mapping[str, str | None]
 ) -> dict[str, t.Any]:
     """Return a state with its dates in the one form that they are compared in.
 
@@ -130,7 +130,6 @@ def checked(
         state: A state as it was given to the tap.
         replication_keys: The replication key of each stream that the tap has; entries of other
             streams are left as they are.
-        now: The present, in the one form of dates.
 
     Raises:
         ValueError: If it cannot be right. With such a state Toloka might return nothing, for ever,
@@ -142,7 +141,7 @@ def checked(
         raise ValueError(msg)
     return {
         "bookmarks": {
-            name: _checked_entry(name, entry, replication_keys[name], now)
+            name: _checked_entry(name, entry, replication_keys[name])
             if name in replication_keys
             else entry
             for name, entry in bookmarks.items()
@@ -154,7 +153,6 @@ def _checked_entry(
     name: str,
     entry: t.Any,  # noqa: ANN401  # from a file
     replication_key: str | None,
-    now: str,
 ) -> dict[str, t.Any]:
     if not isinstance(entry, dict) or (wrong := entry.keys() - _KEYS - _MARKERS):
         found = f"holds {sorted(wrong)}" if isinstance(entry, dict) else f"is {entry!r}"
@@ -169,15 +167,13 @@ def _checked_entry(
             raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value
     kept = {key: value for key, value in entry.items() if key in _KEYS}
     if "skipped" in kept:
-        starts = kept["skipped"].items()
-        kept["skipped"] = {owner: date and _checked_date(name, date) for owner, date in starts}
+        kept["skipped"] = {
+            owner: date if date == "" else _checked_date(name, date)
+            for owner, date in kept["skipped"].items()
+        }
     if (value := kept.get("replication_key_value")) is None:
         return kept
-    date = _checked_date(name, value)
-    if date > now:
-        msg = f"the bookmark of {name}, {date}, is later than now, {now}"
-        raise ValueError(msg)
-    return {**kept, "replication_key_value": date}
+    return {**kept, "replication_key_value": _checked_date(name, value)}
 
 
 def _checked_date(name: str, value: t.Any) -> str:  # noqa: ANN401  # from a file

@@ -130,7 +130,7 @@ class TapToloka(Tap):
         """
         keys = {stream.name: stream.replication_key for stream in STREAMS}
         try:
-            super().load_state(checked(state, keys, _now()))
+            super().load_state(checked(state, keys))
         except ValueError as error:
             msg = f"Invalid state: {error}"
             raise ConfigurationError(msg) from error

@@ -27,7 +27,6 @@ from tap_toloka.tap import TapToloka
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
 
     from toloka_emulator import Emulator
 
@@ -159,14 +158,6 @@ def no_waiting(*, rate_limit: bool = True) -> Iterator[list[float]]:
         if not rate_limit:
             patches.enter_context(patch.object(Pace, "wait"))
         yield waits
-
-
-@contextlib.contextmanager
-def runs_at(now: Callable[[], datetime]) -> Iterator[None]:
-    """Let runs in this process begin at another time than the clock's."""
-    began = property(lambda _tap: round(now().timestamp() * 1000))
-    with patch.object(TapToloka, "initialized_at", began):
-        yield
 
 
 def catalog_of(*deselected: str, stream: str = "pools", **changes: Any) -> dict[str, Any]:

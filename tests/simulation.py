@@ -27,7 +27,7 @@ from tap_toloka.streams.pool_by_pool import APPEAL_DAYS, LONGEST_REVIEW_DAYS
 from tap_toloka.streams.pools import Pools
 from tap_toloka.streams.users import UserSkills
 from tests.expected_rows import changes, in_order, printed
-from tests.runner import catalog_of, config_for, expected, no_waiting, run_inside, runs_at
+from tests.runner import catalog_of, config_for, expected, no_waiting, run_inside
 from toloka_emulator import (
     APP_PROJECT_IDS,
     Dice,
@@ -114,9 +114,9 @@ class Account(Emulator):
         self._patches = ExitStack()
 
     def __enter__(self) -> Self:
-        # Which calls `monotonic` alone.
+        # These call nothing but what is below, and `monotonic`.
         self._patches.enter_context(patch("toloka_emulator.server.table.time", self))
-        self._patches.enter_context(runs_at(lambda: self.now))
+        self._patches.enter_context(patch("tap_toloka.clock.time", self))
         self._patches.enter_context(no_waiting())
         return super().__enter__()
 
@@ -127,6 +127,18 @@ class Account(Emulator):
     def monotonic(self) -> float:
         """Return the account's time in seconds."""
         return self.now.timestamp()
+
+    def clock_gettime(self, _clock: int) -> float:
+        """Return the account's time in seconds."""
+        return self.now.timestamp()
+
+    def time(self) -> float:
+        """Return the account's time in seconds."""
+        return self.now.timestamp()
+
+    def date(self) -> datetime:
+        """Return the account's time."""
+        return self.now
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request, after a moment in which time passes."""

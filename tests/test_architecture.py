@@ -44,12 +44,23 @@ LAYERS = (
     "splitting",
     "parallel",
     "errors",
+    "clock",
     "dates",
     "schemas",
 )
 """Each imports only from those after it, also for type checking."""
 
-WITHOUT_SDK = ("api", "fetch", "pages", "fitting", "splitting", "parallel", "errors", "state")
+WITHOUT_SDK = (
+    "api",
+    "fetch",
+    "pages",
+    "fitting",
+    "splitting",
+    "parallel",
+    "errors",
+    "clock",
+    "state",
+)
 MOST_LINES_OF_A_CLASS, MOST_LINES_OF_A_FUNCTION = 300, 40
 
 

@@ -13,6 +13,7 @@ from tap_toloka.filters import Filters
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tap_toloka.fitting import Row
     from tap_toloka.lists import ListReader
 
 
@@ -31,5 +32,10 @@ class Requester(TolokaStream):
 
     @override
     def listings(self, lists: ListReader) -> Iterator[Listing]:
+        yield Listing()
+
+    @override
+    def compute_fields(self, rows: list[Row]) -> None:
         # Toloka does not say when the balance was what it is.
-        yield Listing(fields={"read_at": self.run_began})
+        for row in rows:
+            row.read_at = self._connect().clock.now()

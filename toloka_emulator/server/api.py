@@ -7,6 +7,8 @@ import re
 import socket
 import struct
 from collections import deque
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -51,6 +53,7 @@ class Api:
         accounts: Ids that `X-Act-Under-Account-ID` may name.
         latency: Seconds that each answer takes.
         requests_per_second: As many are answered in any one second; None: no limit.
+        seconds_ahead: How far the `Date` of answers is ahead of the clock of this machine.
     """
 
     def __init__(
@@ -59,11 +62,13 @@ class Api:
         accounts: Collection[str] = (),
         latency: float = 0,
         requests_per_second: int | None = None,
+        seconds_ahead: float = 0,
     ) -> None:
         self.key, self.oauth_token = KEY, OAUTH_TOKEN  # that are accepted
         self.accounts = accounts
         self.latency = latency
         self.requests_per_second = requests_per_second
+        self.seconds_ahead = seconds_ahead
         self.tables = {name: Table(resource) for name, resource in RESOURCES.items()}
         self.faults = Faults()
         self.log = Log()
@@ -71,6 +76,10 @@ class Api:
         self.archived_logs: set[str] = set()  # by operation: they can no longer be read
         self._by_path = [(_pattern(table.resource), table) for table in self.tables.values()]
         self._answered: deque[float] = deque()  # when requests within a second were answered
+
+    def date(self) -> datetime:
+        """Tell what time it is in this Toloka."""
+        return datetime.now(timezone.utc) + timedelta(seconds=self.seconds_ahead)
 
     async def handle(self, asked: web.Request) -> web.Response:
         """Answer one request, and log it."""
@@ -85,7 +94,7 @@ class Api:
                 request.status, body = self._answer(request, fault)
             except ApiError as error:
                 request.status, body = error.status, error.body
-            return _response(request.status, body, fault)
+            return _response(request.status, body, fault, self.date())
         finally:
             self.log.end(request)
 
@@ -183,8 +192,9 @@ def _page(table: Table, query: Query, fault: Fault) -> bytes:
     return items + b',"has_more":%s}' % msgspec.json.encode(more)
 
 
-def _response(status: int, body: bytes, fault: Fault) -> web.Response:
+def _response(status: int, body: bytes, fault: Fault, date: datetime) -> web.Response:
     headers = CIMultiDict({"Content-Type": "application/json"})
+    headers["Date"] = format_datetime(date, usegmt=True)
     headers.update(fault.headers)
     if not fault.cut:
         return web.Response(status=status, body=body, headers=headers)

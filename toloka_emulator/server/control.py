@@ -9,6 +9,7 @@
     DELETE /_emulator/faults          forget all faults
     GET    /_emulator/requests        the log
     DELETE /_emulator/requests        forget the log, and start the numbers anew
+    PATCH  /_emulator/clock           {"seconds_ahead": how far it is ahead of this machine's}
     GET    /_emulator/stats           {"requests", "most_in_flight", "most_in_a_second"}
 
 `list` is a name of `RESOURCES`, as `pools`. Rows of aggregated_solutions and operation_logs hold
@@ -91,12 +92,17 @@ def _stats(emulator: Emulator, _named: Mapping[str, str], _body: bytes) -> bytes
     return msgspec.json.encode({"requests": len(log.requests()), **stats})
 
 
+def _set_clock(emulator: Emulator, _named: Mapping[str, str], body: bytes) -> None:
+    emulator.seconds_ahead = msgspec.json.decode(body, type=dict[str, float])["seconds_ahead"]
+
+
 # Paths that could be taken for the name of a list come first.
 _ROUTES: tuple[tuple[str, str, Action], ...] = (
     ("POST", "/faults", lambda it, _, body: it.faults.add(msgspec.json.decode(body, type=Fault))),
     ("DELETE", "/faults", lambda it, *_: it.faults.clear()),
     ("GET", "/requests", _requests),
     ("DELETE", "/requests", lambda it, *_: it.clear_requests()),
+    ("PATCH", "/clock", _set_clock),
     ("GET", "/stats", _stats),
     ("GET", "/{list}", _rows),
     ("POST", "/{list}", _add_rows),
