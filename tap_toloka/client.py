@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing as t
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, timezone
 from functools import cached_property
 from operator import attrgetter
 
@@ -23,8 +22,8 @@ from tap_toloka.fetch import Listing
 from tap_toloka.fitting import attribute_of
 from tap_toloka.lists import SCHEMAS, ListReader, TolokaList
 from tap_toloka.pages import IdCursor, as_objects, greatest_date
+from tap_toloka.progress import Progress
 from tap_toloka.records import RecordWriter
-from tap_toloka.state import MOST_SKIPPED, Bookmark, Start
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -35,10 +34,11 @@ if t.TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog, CatalogEntry
 
     from tap_toloka.api import TolokaApi
-    from tap_toloka.fetch import Reading, Source
+    from tap_toloka.fetch import Source
     from tap_toloka.fitting import Row
     from tap_toloka.output import LineWriter
     from tap_toloka.pages import PageReader
+    from tap_toloka.state import Start
 
 _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
@@ -98,7 +98,7 @@ class TolokaStream(TolokaList, Stream):
         requests it may be in none; then its date is after the bookmark of this run.)
         """
         first, *others = self.change_dates
-        start = self.start_of(listing.owner)
+        start = self.progress.start_of(listing.owner)
         yield self.filtered(listing, since(first, start))
         if start is not None:
             older = {f"{first}_{_UNTIL[start.bound]}": start.date}
@@ -128,38 +128,18 @@ class TolokaStream(TolokaList, Stream):
             )
 
     @cached_property
-    def start(self) -> Start | None:
-        """The date from which rows are read; `None`: from the beginning."""
-        if self._is_full_table:
-            return None
+    def progress(self) -> Progress:
+        """From where the stream is read, and how far it was."""
         start_date = self.config.get("start_date")
-        return self._bookmark.start(
-            dates.canonical(start_date) if start_date else None, self.config["lookback_days"]
+        return Progress(
+            name=self.name,
+            state=self.stream_state,
+            replication_key=None if self._is_full_table else self.replication_key,
+            filters=self.filters_in_use,
+            start_date=dates.canonical(start_date) if start_date else None,
+            lookback_days=self.config["lookback_days"],
+            logger=self.logger,
         )
-
-    def start_of(self, owner: str | None) -> Start | None:
-        """Return the date from which the list of an owner is read: earlier if it was skipped."""
-        date = self.skipped_before.get(owner or "")
-        if date is None:
-            return self.start
-        return Start("gte", date) if date else None
-
-    @property
-    def skipped_before(self) -> Mapping[str, str]:
-        """Owners whose lists could not be read so far, as `Bookmark.skipped`."""
-        return {} if self._is_full_table else self._bookmark.skipped
-
-    @cached_property
-    def _given_bookmark(self) -> Bookmark:
-        return Bookmark.of(self.stream_state, self.replication_key or "")
-
-    @cached_property
-    def _bookmark(self) -> Bookmark:
-        """The bookmark that this run starts from; one of other filters counts for nothing."""
-        given = self._given_bookmark
-        if given.filters == self.filters_in_use:
-            return given
-        return Bookmark(given.replication_key, filters=self.filters_in_use)
 
     @override  # the SDK hands over the catalog here, and lets streams refuse what they cannot do
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -205,7 +185,7 @@ class TolokaStream(TolokaList, Stream):
             self._writer,
             declared=self._selected_properties,
             known=self.known_properties(),
-            version=self._tap.initialized_at // 1_000 if versions else None,
+            version=self._connect().clock.seconds_at(self._began) if versions else None,
         )
 
     def compute_fields(self, rows: list[Row]) -> None:
@@ -254,16 +234,17 @@ class TolokaStream(TolokaList, Stream):
         """Write the rows of all lists, then move the bookmark and write state.
 
         Args:
-            limit: For a test of the connection: most rows to write, of one page; neither bookmark
-                nor state are touched.
+            limit: For a test of the connection: most rows to write, of one page, and no more.
 
         Raises:
             TolokaError: If they could not be read.
         """
         if limit is None:
-            self._log_start()
+            self.progress.log_start()
+            self._warn_of_changing_filters()
         lists = ListReader(self._connect, self.config, self.logger, limit)
-        reading = lists.read(type(self), self._source, self.listings(lists), self.skipped_before)
+        skipped_before, clock = self.progress.skipped_before, self._connect().clock
+        reading = lists.read(type(self), self._source, self.listings(lists), skipped_before)
         greatest, count = "", 0
         with (
             metrics.http_request_counter(self.name, endpoint=self.path) as requests,
@@ -272,7 +253,7 @@ class TolokaStream(TolokaList, Stream):
             closing(reading.pages(requests.increment)) as pages,
         ):
             for page in pages:
-                self._check_bookmark()
+                self.progress.check(clock)
                 rows = page.rows if limit is None else page.rows[:limit]
                 self._records.write(rows)
                 count += len(rows)
@@ -283,46 +264,20 @@ class TolokaStream(TolokaList, Stream):
                     break
         self.answered = reading.answered
         if limit is None:
-            self._check_bookmark()  # also if there was no page
-            if not count and lists.complete and not reading.refused:
+            self.progress.check(clock)  # also if there was no page
+            complete = lists.complete and not reading.skipped
+            if not count and complete:
                 self._log_nothing()
-            if self._is_full_table:
-                self._activate_version(lists, reading)
-            else:
-                self._move_bookmark(greatest, reading)
-            self.finalize_state_progress_markers()  # clears what the SDK noted, and writes STATE
+            self._conclude(greatest, reading.skipped, complete=complete)
 
-    @property
-    def _is_full_table(self) -> bool:
-        return self.replication_method != REPLICATION_INCREMENTAL
+    def _conclude(self, greatest: str, skipped: Sequence[str], *, complete: bool) -> None:
+        """Say what was read, now that all of it is written: ACTIVATE_VERSION, bookmark, STATE.
 
-    def _activate_version(self, lists: ListReader, reading: Reading) -> None:
-        """Have the target remove rows that were not read, if all that there are were."""
-        if self._records.version is None:
-            return
-        if why := _why_rows_are_missing(self, complete=lists.complete and not reading.skipped):
-            self.logger.warning("No ACTIVATE_VERSION for %s: %s", self.name, why)
-        else:
-            self._records.activate_version()
-
-    def _check_bookmark(self) -> None:
-        """Refuse a bookmark in the future, which would hide rows until then, for ever.
-
-        Raises:
-            TolokaError: If it is later than now by Toloka's clock, known once it has answered.
+        Args:
+            greatest: The greatest value of the replication key; `""`: none.
+            skipped: Owners of lists that could not be read.
+            complete: Whether nothing was skipped, here or where lists were found.
         """
-        bookmark, clock = self._valid_bookmark.value, self._connect().clock
-        if self.start and bookmark and bookmark > (now := clock.now()):
-            msg = (
-                f"the bookmark in state, {bookmark}, is later than now, {now} by {clock.whose}: "
-                "rows until then would never be read. Set it to an earlier date"
-            )
-            raise TolokaError(msg)
-
-    def _move_bookmark(self, greatest: str, reading: Reading) -> None:
-        """Move the bookmark after a whole run; lists that could not be read are kept beside it."""
-        starts = {owner: self.start_of(owner) for owner in reading.skipped}
-        skipped = {owner: start.date if start else "" for owner, start in starts.items()}
         if skipped:
             self.logger.warning(
                 "Could not read %s of %s %s. Each run tries again; exclude them with `filters` if "
@@ -331,27 +286,21 @@ class TolokaStream(TolokaList, Stream):
                 self.listed_by,
                 ", ".join(skipped),
             )
-        if len(skipped) > MOST_SKIPPED:
-            msg = "Bookmark of %s not advanced: more than %d lists were skipped"
-            self.logger.warning(msg, self.name, MOST_SKIPPED)
-            return
-        moved = self._bookmark.moved(greatest, self.run_began, skipped)
-        if moved.value:
-            moved.write(self.stream_state)
+        if self._records.version is not None:
+            if why := _why_rows_are_missing(self, complete=complete):
+                self.logger.warning("No ACTIVATE_VERSION for %s: %s", self.name, why)
+            else:
+                self._records.activate_version()
+        self.progress.move(greatest, self.run_began, skipped)
+        self.finalize_state_progress_markers()  # clears what the SDK noted, and writes STATE
 
-    def _log_start(self) -> None:
-        if self._is_full_table:
-            return
-        since = f"since {self.start.date}" if self.start else "from the beginning"
-        if self._given_bookmark.value and self._bookmark is not self._given_bookmark:
-            self.logger.warning(
-                "Filters of %s have changed since the last run: starting over, reading %s",
-                self.name,
-                since,
-            )
-        else:
-            self.logger.info("Reading %s %s", self.name, since)
-        if changing := self.filters.changing_in(self.filters_in_use):
+    @property
+    def _is_full_table(self) -> bool:
+        return self.replication_method != REPLICATION_INCREMENTAL
+
+    def _warn_of_changing_filters(self) -> None:
+        changing = self.filters.changing_in(self.filters_in_use)
+        if changing and not self._is_full_table:
             self.logger.warning(
                 "%s is filtered by values that can change (%s): rows that match only after the "
                 "bookmark has passed are not read. Use `lookback_days` or FULL_TABLE",
@@ -361,12 +310,11 @@ class TolokaStream(TolokaList, Stream):
 
     def _log_nothing(self) -> None:
         """Warn that no row was read, unless that is usual: there is a bookmark, or no filter."""
-        first = self._is_full_table or not self._bookmark.value
-        if first and self.filters_in_use and not self._warned_of_missing:
+        if self.progress.is_first and self.filters_in_use and not self._warned_of_missing:
             self.logger.warning(
                 "No rows of %s match its filters%s: %s. Check the filter values",
                 self.name,
-                f" since {self.start.date}" if self.start else "",
+                f" since {start.date}" if (start := self.progress.start) else "",
                 ", ".join(f"{name}={value}" for name, value in self.filters_in_use.items()),
             )
 

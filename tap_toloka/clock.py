@@ -23,15 +23,15 @@ _NOTABLE_SECONDS = 30
 _POSSIBLE_YEARS = range(2016, 2100)
 """A server that gives another year does not know the time. (Toloka's first dates are of 2016.)"""
 
-# On Linux and macOS these go on while the machine sleeps, which `time.monotonic` does not.
-_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 logger = logging.getLogger("tap-toloka.clock")
 
 
 def monotonic() -> float:
     """Return seconds by a clock of this machine that is never set, and does not stop in sleep."""
-    return time.clock_gettime(_MONOTONIC)
+    # Linux stops the latter while the machine sleeps.
+    return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
@@ -91,6 +91,10 @@ class Clock:
         """Return what time it was at a moment of `monotonic`, in the one form of dates."""
         seconds = self._offset + moment
         return dates.from_datetime(datetime.fromtimestamp(seconds, timezone.utc))
+
+    def seconds_at(self, moment: float) -> int:
+        """Return what time it was at a moment of `monotonic`, in seconds since 1970."""
+        return int(self._offset + moment)
 
     def now(self) -> str:
         """Return what time it is, in the one form of dates."""

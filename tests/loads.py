@@ -36,19 +36,22 @@ class Loads:
         self.began = datetime.min  # noqa: DTZ901  # as PostgreSQL has it
         """When the last run began."""
 
-    def run(self, *faults: Fault) -> bool:
-        """Run into these faults, and return whether it went well."""
+    def run(self, *faults: Fault, **env: str) -> bool:
+        """Run into these faults and with these variables, and return whether it went well."""
         self.began = datetime.now(timezone.utc).replace(tzinfo=None)
         self._emulator.clear_requests()
         for fault in faults:
             self._emulator.faults.add(fault)
         done = self._project.meltano(
             *LOAD_INTO_POSTGRES,
-            TAP_TOLOKA_TOKEN=self._emulator.key,
-            TAP_TOLOKA_API_URL=self._emulator.url,
-            TAP_TOLOKA_BATCH_SIZE="100",
-            TAP_TOLOKA__SELECT=self._select,
-            TARGET_POSTGRES_SQLALCHEMY_URL=self._database.url,
+            **{
+                "TAP_TOLOKA_TOKEN": self._emulator.key,
+                "TAP_TOLOKA_API_URL": self._emulator.url,
+                "TAP_TOLOKA_BATCH_SIZE": "100",
+                "TAP_TOLOKA__SELECT": self._select,
+                "TARGET_POSTGRES_SQLALCHEMY_URL": self._database.url,
+                **env,
+            },
         )
         self._emulator.faults.clear()
         self.log = done.stderr

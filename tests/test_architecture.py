@@ -32,6 +32,7 @@ LAYERS = (
     "streams.requester",
     "streams.webhooks",
     "client",
+    "progress",
     "records",
     "lists",
     "fetch",
@@ -60,6 +61,7 @@ WITHOUT_SDK = (
     "errors",
     "clock",
     "state",
+    "progress",
 )
 MOST_LINES_OF_A_CLASS, MOST_LINES_OF_A_FUNCTION = 300, 40
 

@@ -1,4 +1,4 @@
-"""A pool that cannot be read is skipped, and the bookmark stays until it can be read."""
+"""A pool that cannot be read is skipped, and read by a later run from where it was left."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from toloka_emulator import Emulator, Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.runner import Run
 
 Row = dict[str, Any]
 
@@ -86,16 +87,28 @@ def test_a_deleted_pool_is_one_warning_and_the_bookmark_moves(
     assert bookmark_of(run) == GREATEST
 
 
+def refuse(emulator: Emulator, pool: str, status: int = 403, params: Row | None = None) -> None:
+    """Let the lists of a pool be refused."""
+    wanted = {"pool_id": pool, **(params or {})}
+    emulator.faults.add(Fault(path="/api/v1/assignments", params=wanted, status=status, times=None))
+
+
+def skipped_of(run: Run) -> dict[str, str]:
+    """Return the skipped lists in the bookmark of assignments."""
+    assert run.state
+    skipped: dict[str, str] = run.state["bookmarks"]["assignments"].get("skipped", {})
+    return skipped
+
+
 @pytest.mark.parametrize(
     ("state", "status"),
-    [(None, 403), (state_of(Assignments), 403), (state_of(Assignments), 409)],
-    ids=["first", "later", "conflict"],
+    [(None, 403), (state_of(Assignments), 403), (state_of(Assignments), 409), (None, 404)],
+    ids=["first", "later", "conflict", "missing"],
 )
-def test_a_refused_pool_is_one_warning_and_is_read_once_it_is_allowed(
+def test_a_refused_pool_is_kept_in_state_and_read_from_there_once_it_is_allowed(
     five: Emulator, state: Any, status: int
 ) -> None:
-    fault = Fault(path="/api/v1/assignments", params={"pool_id": "3"}, status=status, times=None)
-    five.faults.add(fault)
+    refuse(five, "3", status)
     config, catalog = config_for(five, batch_size=2), catalog_of(stream="assignments")
     run = run_process(config=config, state=state, catalog=catalog)
     assert run.status == 0, run.log
@@ -103,51 +116,74 @@ def test_a_refused_pool_is_one_warning_and_is_read_once_it_is_allowed(
     (line,) = skip_warnings(run)
     assert "pool 3" in line
     assert str(status) in line
-    assert run.state
-    before = None if state is None else f"{BOOKMARK}Z"
-    assert bookmark_of(run) == before
-    not_moved = "Bookmark of assignments not advanced"
-    (line,) = [line for line in run.log.splitlines() if not_moved in line]
-    assert "could not read pool_id 3." in line
+    assert bookmark_of(run) == GREATEST
+    before = "" if state is None else f"{BOOKMARK}Z"
+    assert skipped_of(run) == {"3": before}
+    (line,) = [line for line in run.log.splitlines() if "Could not read assignments" in line]
+    assert "of pool_id 3." in line
+    still = run_inside(config, run.state, stream="assignments")
+    assert still.records == [], "nothing else is read again"
+    assert skipped_of(still) == {"3": before}
     five.faults.clear()
-    again = run_inside(config, run.state, stream="assignments")
-    assert sorted(again.ids) == ids_in(five), "what was missing among it"
+    again = run_inside(config, still.state, stream="assignments")
+    assert sorted(again.ids) == ids_in(five, *"1245"), "what was missing, and nothing else"
     assert bookmark_of(again) == GREATEST
+    assert skipped_of(again) == {}
+
+
+def test_a_refused_pool_is_forgotten_once_toloka_does_not_list_it(five: Emulator) -> None:
+    refuse(five, "3", 404)
+    run = run_inside(config_for(five), stream="assignments")
+    assert skipped_of(run) == {"3": ""}
+    five.removed_pools.add("3")
+    five.pools.remove("3")
+    assert skipped_of(run_inside(config_for(five), run.state, stream="assignments")) == {}
+
+
+def test_other_filters_begin_anew_for_refused_pools_as_well(five: Emulator) -> None:
+    refuse(five, "3")
+    run = run_inside(config_for(five), stream="assignments")
+    filters = {"assignments": {"id_gt": "0"}}
+    five.faults.clear()
+    again = run_inside(config_for(five, filters=filters), run.state, stream="assignments")
+    assert skipped_of(again) == {}
+    assert len(again.records) == 25
+
+
+def test_refused_pools_that_no_other_pool_hides_do_not_fail_the_run_again(five: Emulator) -> None:
+    refuse(five, "2")
+    refuse(five, "3")
+    run = run_inside(config_for(five), stream="assignments")
+    for pool in "145":
+        five.pools.remove(pool)
+    again = run_inside(config_for(five), run.state, stream="assignments")
+    assert skipped_of(again) == skipped_of(run) == {"2": "", "3": ""}
+
+
+def test_a_bookmark_does_not_move_past_more_pools_than_state_can_hold(
+    five: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tap_toloka.progress.MOST_SKIPPED", 1)
+    refuse(five, "2")
+    run = run_inside(config_for(five), state_of(Assignments), stream="assignments")
+    assert (bookmark_of(run), [*skipped_of(run)]) == (GREATEST, ["2"])
+    refuse(five, "3")
+    run = run_inside(config_for(five), state_of(Assignments), stream="assignments")
+    assert (bookmark_of(run), skipped_of(run)) == (f"{BOOKMARK}Z", {})
+    assert "Bookmark of assignments not advanced: more than 1 lists" in caplog.text
 
 
 @pytest.mark.parametrize(
     "params", [{"skipped_gt": "*"}, {"accepted_gt": "*", "id_gt": "*"}], ids=str
 )
-def test_a_pool_that_is_refused_in_part_does_not_move_the_bookmark(
+def test_a_pool_that_is_refused_in_part_is_kept_in_state(
     five: Emulator, params: dict[str, str]
 ) -> None:
-    refused = {"pool_id": "3", **params}
-    five.faults.add(Fault(path="/api/v1/assignments", params=refused, status=403, times=None))
+    refuse(five, "3", params=params)
     config = config_for(five, batch_size=2, max_concurrency=1)
     run = run_inside(config, state_of(Assignments), stream="assignments")
     assert set(ids_in(five, "3")) < set(run.ids)
-    assert bookmark_of(run) == f"{BOOKMARK}Z"
-
-
-def test_a_deleted_pool_beside_a_refused_one_does_not_move_the_bookmark(five: Emulator) -> None:
-    for pool, status in (("1", 404), ("3", 403)):
-        fault = Fault(
-            path="/api/v1/assignments", params={"pool_id": pool}, status=status, times=None
-        )
-        five.faults.add(fault)
-    run = run_inside(config_for(five), state_of(Assignments), stream="assignments")
-    assert sorted(run.ids) == ids_in(five, "1", "3")
-    assert bookmark_of(run) == f"{BOOKMARK}Z"
-
-
-def test_a_pool_with_one_list_deleted_and_one_refused_counts_as_refused(five: Emulator) -> None:
-    for status, params in ((404, {"created_gt": "*"}), (403, {"accepted_gt": "*"})):
-        refused = {"pool_id": "3", **params}
-        five.faults.add(Fault(path="/api/v1/assignments", params=refused, status=status))
-    config = config_for(five, max_concurrency=1)
-    run = run_inside(config, state_of(Assignments), stream="assignments")
-    assert sorted(run.ids) == ids_in(five, "3")
-    assert bookmark_of(run) == f"{BOOKMARK}Z"
+    assert skipped_of(run) == {"3": f"{BOOKMARK}Z"}
 
 
 def test_a_404_that_is_not_of_toloka_moves_no_bookmark(five: Emulator) -> None:

@@ -197,7 +197,7 @@ def test_the_start_date_is_an_inclusive_bound(stream: type[TolokaStream]) -> Non
         run_inside(config_for(emulator, start_date=BOOKMARK), stream=stream.name)
         requests = requests_for(emulator, stream)
     changes = in_any_order(lists_of_changes(stream, BOOKMARK, bound="gte"))
-    for pool, bounds in (("1", changes), ("2", changes), ("3", ["[]"]), ("4", [])):
+    for pool, bounds in (("1", changes), ("2", ["[]"]), ("3", ["[]"]), ("4", [])):
         of_pool = [date_params(r) for r in requests if r.params["pool_id"] == pool]
         assert in_any_order(of_pool) == bounds
 

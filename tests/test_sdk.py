@@ -188,6 +188,7 @@ def test_a_stream_is_a_handful_of_facts() -> None:
         if inspect.isfunction(value)
     }
     assert code == {
+        ("Requester", "compute_fields"),
         ("Requester", "listings"),
         ("UserMetadata", "listings"),
         ("Assignments", "compute_fields"),

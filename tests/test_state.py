@@ -68,7 +68,7 @@ def test_the_date_of_a_bookmark_may_be_written_in_any_way(
     with Emulator(pools=[make_pool("1", "2024-01-01T00:00:00.6")]) as emulator:
         state = {"bookmarks": {"pools": bookmark, "other": {"a": 1}}}
         run = run_inside(config_for(emulator), state)
-        (request,) = emulator.requests
+        request, *_ = emulator.requests
     assert request.params.get("created_gt") == created_gt
     assert run.bookmark == "2024-01-01T00:00:00.600Z", "compared as points in time"
     assert run.state is not None

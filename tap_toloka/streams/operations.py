@@ -68,7 +68,7 @@ class OperationByOperation(TolokaStream):
     @override
     def listings(self, lists: ListReader) -> Iterator[Listing]:
         # Those that were skipped finished before the bookmark of the others.
-        starts = [self.start, *map(self.start_of, self.skipped_before)]
+        starts = [self.progress.start, *map(self.progress.start_of, self.progress.skipped_before)]
         earliest = min((one.date if one else "" for one in starts), default="")
         kept = ""
         if self.kept_days is not None:
@@ -83,7 +83,7 @@ class OperationByOperation(TolokaStream):
         ]
         for operation in operations:
             id_, finished = operation["id"], operation["finished"]
-            start = self.start_of(id_)
+            start = self.progress.start_of(id_)
             if finished and (start is None or start.includes(finished)):
                 listing = Listing(
                     path={"operation_id": id_},

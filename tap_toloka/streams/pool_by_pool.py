@@ -52,14 +52,14 @@ class PoolByPool(TolokaStream):
             pool
             for pool in matching_pools(self, lists)
             if not self.config["skip_settled_pools"]
-            or (start := self.start_of(pool["id"])) is None
+            or (start := self.progress.start_of(pool["id"])) is None
             or self.can_change_after(pool, start.date)
         ]
         if lists.limit is None:
             self.logger.info("Reading %s of %d pools", self.name, len(pools))
         for pool in pools:
             listing = Listing(params={"pool_id": pool["id"]}, owner=pool["id"])
-            start = self.start_of(pool["id"])
+            start = self.progress.start_of(pool["id"])
             if start is None or start.includes(pool["created"]):  # all of it is new
                 yield self.filtered(listing, {})
             else:

@@ -1,0 +1,131 @@
+"""From where a run reads a stream, and what it may say afterwards that it has read."""
+
+from __future__ import annotations
+
+import typing as t
+from functools import cached_property
+
+from tap_toloka.errors import TolokaError
+from tap_toloka.state import MOST_SKIPPED, Bookmark, Start
+
+if t.TYPE_CHECKING:
+    import logging
+    from collections.abc import Collection, Mapping, MutableMapping
+
+    from tap_toloka.clock import Clock
+
+
+class Progress:
+    """The bookmark of one stream in one run.
+
+    Args:
+        name: The name of the stream.
+        state: The entry of the stream in state, which is written to.
+        replication_key: Its replication key; `None` if it is read whole, without a bookmark.
+        filters: The filters of this run, in their normal form.
+        start_date: Where a stream without a bookmark starts, in the one form of dates.
+        lookback_days: Days before the bookmark that are read again.
+        logger: The logger of the stream.
+    """
+
+    def __init__(  # noqa: PLR0913  # they go by name
+        self,
+        *,
+        name: str,
+        state: MutableMapping[str, t.Any],
+        replication_key: str | None,
+        filters: Mapping[str, str],
+        start_date: str | None,
+        lookback_days: int,
+        logger: logging.Logger,
+    ) -> None:
+        self._name = name
+        self._state = state
+        self._is_incremental = replication_key is not None
+        self._given = Bookmark.of(state, replication_key or "")
+        self._filters = filters
+        self._start_date = start_date
+        self._lookback_days = lookback_days
+        self._logger = logger
+
+    @cached_property
+    def _bookmark(self) -> Bookmark:
+        """The bookmark that counts: none for a full table, or if it was made with other filters."""
+        if self._is_incremental and self._given.filters == self._filters:
+            return self._given
+        return Bookmark(self._given.replication_key, filters=self._filters)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether there is no bookmark to start from."""
+        return self._bookmark.value is None
+
+    @cached_property
+    def start(self) -> Start | None:
+        """The date from which rows are read; `None`: from the beginning."""
+        if not self._is_incremental:
+            return None
+        return self._bookmark.start(self._start_date, self._lookback_days)
+
+    @property
+    def skipped_before(self) -> Mapping[str, str]:
+        """Owners whose lists could not be read so far, as `Bookmark.skipped`."""
+        return self._bookmark.skipped
+
+    def start_of(self, owner: str | None) -> Start | None:
+        """Return the date from which the list of an owner is read: earlier if it was skipped."""
+        date = self.skipped_before.get(owner or "")
+        if date is None:
+            return self.start
+        return Start("gte", date) if date else None
+
+    def log_start(self) -> None:
+        """Log from where the stream is read."""
+        if not self._is_incremental:
+            return
+        since = f"since {self.start.date}" if self.start else "from the beginning"
+        if self._given.value and self._bookmark is not self._given:
+            self._logger.warning(
+                "Filters of %s have changed since the last run: starting over, reading %s",
+                self._name,
+                since,
+            )
+        else:
+            self._logger.info("Reading %s %s", self._name, since)
+
+    def check(self, clock: Clock) -> None:
+        """Refuse a bookmark in the future, which would hide rows until then, for ever.
+
+        Raises:
+            TolokaError: If it is later than now by Toloka's clock, known once it has answered.
+        """
+        bookmark = self._bookmark.value
+        if bookmark and bookmark > (now := clock.now()):
+            msg = (
+                f"the bookmark in state, {bookmark}, is later than now, {now} by {clock.whose}: "
+                "rows until then would never be read. Set it to an earlier date"
+            )
+            raise TolokaError(msg)
+
+    def move(self, greatest: str, run_began: str, skipped: Collection[str]) -> None:
+        """Move the bookmark after a run, and keep beside it which lists could not be read.
+
+        Args:
+            greatest: The greatest value of the replication key that was read; `""`: none.
+            run_began: When the run began, by Toloka's clock.
+            skipped: Owners of lists that could not be read.
+        """
+        if not self._is_incremental:
+            return
+        if len(skipped) > MOST_SKIPPED:
+            self._logger.warning(
+                "Bookmark of %s not advanced: more than %d lists were skipped",
+                self._name,
+                MOST_SKIPPED,
+            )
+            return
+        starts = {owner: self.start_of(owner) for owner in skipped}
+        dates = {owner: start.date if start else "" for owner, start in starts.items()}
+        moved = self._bookmark.moved(greatest, run_began, dates)
+        if moved.value:
+            moved.write(self._state)
