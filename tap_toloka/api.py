@@ -46,9 +46,29 @@ WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504})
 _FIRST_WAIT, _LONGEST_WAIT = 2, 64
 """Seconds before the first retry, doubled before each further one, and where that ends."""
 
-_GONE_CODES = {"DOES_NOT_EXIST", "OPERATION_LOGS_ARCHIVED", "RESULTS_EXPIRED"}
-_GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
-_REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT}
+_GONE = frozenset({"OPERATION_LOGS_ARCHIVED", "RESULTS_EXPIRED"})
+"""Codes that say that Toloka has deleted what was requested (openapi, toloka-kit 1.2.3)."""
+
+_REFUSED = frozenset(
+    {
+        *("ACCESS_DENIED", "ENTITY_ACCESS_DENIED", "ASSIGNMENTS_AGGREGATION_DENIED"),
+        *("DOES_NOT_EXIST", "ENTITY_DOES_NOT_EXIST"),
+        *("CONFLICT_STATE", "ENTITY_CONFLICT"),
+        *("INAPPROPRIATE_STATUS", "POOL_INAPPROPRIATE_STATUS", "PROJECT_INAPPROPRIATE_STATUS"),
+        *("POOL_IS_TRAINING", "POOL_LOCKED_BY_ANOTHER_OPERATION"),
+        *("INVALID_OPERATION_TYPE", "OPERATION_EXECUTION_ERROR"),
+    }
+)
+"""Codes that say that one pool, operation, ... cannot be read; it may be another time (openapi,
+toloka-kit 1.2.3). Other codes are about the account or the request, or are not Toloka's."""
+
+_OF_A_LIST = {
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.GONE,
+}
+"""Statuses that say that something cannot be read, if they come from Toloka."""
 
 logger = logging.getLogger("tap-toloka.api")
 
@@ -182,10 +202,12 @@ class TolokaApi:
             else:
                 limited = status == HTTPStatus.TOO_MANY_REQUESTS
                 return RetryableError(message, wait=wait, rate_limited=limited)
-        gone = body.code in _GONE_CODES or status in _GONE
-        # An answer without a code is not Toloka's own, and says nothing of rows.
-        if body.code and (gone or status in _REFUSED):
-            return RefusedError(message, gone=gone, denied=status == HTTPStatus.FORBIDDEN)
+        elif body.code in _GONE or body.code in _REFUSED:
+            denied = status == HTTPStatus.FORBIDDEN
+            return RefusedError(message, gone=body.code in _GONE, denied=denied)
+        elif status in _OF_A_LIST:
+            message += ". This is not one of Toloka's codes for what cannot be read, so it may come"
+            message += " from a proxy or gateway: nothing is skipped. Check `api_url`"
         return TolokaError(message)
 
     @property

@@ -50,11 +50,11 @@ class RetryableError(TolokaError):
 
 
 class RefusedError(TolokaError):
-    """Toloka itself refuses a list: it is gone, or this key may not read it.
+    """Toloka itself, not a gateway, refuses a list: it is gone, or this key may not read it.
 
     Args:
         message: What Toloka answered.
-        gone: Whether the list no longer exists, so that no row of it is missed.
+        gone: Whether Toloka has deleted the list, as it says itself: no row of it is missed.
         denied: Whether this key may not read it.
     """
 

@@ -37,7 +37,7 @@ def serve(request: Request) -> Answer:
     if "refused" in request.path:
         return 403, b'{"code": "ACCESS_DENIED"}'
     if "gone" in request.path:
-        return 404, b'{"code": "DOES_NOT_EXIST"}'
+        return 410, b'{"code": "RESULTS_EXPIRED"}'
     ids = list(
         range(int(request.params.get("id_gt", -1)) + 1, int(request.params.get("id_lte", 9)) + 1)
     )
