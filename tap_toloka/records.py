@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from singer_sdk import Stream
+    from singer_sdk.mapper import StreamMap
 
     from tap_toloka.fitting import Row
     from tap_toloka.output import LineWriter
@@ -63,6 +64,7 @@ class RecordWriter:
         self._writer = writer
         self._fields = declared
         self._narrower = {n: d for n, d in declared.items() if is_narrower(known.get(n, {}), d)}
+        self._ignored: set[str] = set()
         self.version = version
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -114,7 +116,7 @@ class RecordWriter:
                 row[name] = retyped(row[name], self._narrower[name], name)
             record = RecordForMaps(self._selected(row), self._fields)
             return [
-                (stream_map.stream_alias, mapped)
+                (stream_map.stream_alias, self._declared(mapped, stream_map))
                 for stream_map in self._stream.stream_maps
                 if (mapped := stream_map.transform(record)) is not None
             ]
@@ -126,6 +128,20 @@ class RecordWriter:
             if isinstance(cause, TypeError) and "Decimal" in str(cause):
                 msg += "; write float(...) around amounts"
             raise TolokaError(msg) from error
+
+    def _declared(self, record: dict[str, t.Any], stream_map: StreamMap) -> dict[str, t.Any]:
+        """Leave out what the printed schema does not have.
+
+        Flattening makes a field of everything within an object, also if the schema has it not.
+        """
+        properties = stream_map.transformed_schema["properties"]
+        for name in record.keys() - properties.keys():
+            del record[name]
+            if name not in self._ignored:
+                self._ignored.add(name)
+                msg = "Ignoring unknown field %r in %s (not in the schema)"
+                self._stream.logger.warning(msg, name, self._stream.name)
+        return record
 
     def _selected(
         self, value: Mapping[str, t.Any], breadcrumb: tuple[str, ...] = ()

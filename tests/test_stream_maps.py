@@ -1,0 +1,264 @@
+"""What is made of rows on their way out does not change what is read, nor how far."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from tap_toloka.records import is_narrower, retyped
+from tap_toloka.streams.pools import Pools
+from tests.runner import catalog_of, config_for, expected, run_inside, run_process
+from toloka_emulator import Emulator, make_pool, make_pools
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Row = dict[str, Any]
+POOLS = list(make_pools(700, seed=9))
+"""Three pages; some rows have no owner, or no reward."""
+
+MAPS: dict[str, tuple[Row, Callable[[Row], Row]]] = {
+    "renamed": (
+        {"title": "private_name", "private_name": "__NULL__"},
+        lambda row: {"title": row["private_name"], "private_name": None},
+    ),
+    "hashed": (
+        {"hash": "md5(record.get('private_name', ''))", "private_name": None},
+        lambda row: {
+            "hash": hashlib.md5(row["private_name"].encode(), usedforsecurity=False).hexdigest(),
+            "private_name": None,
+        },
+    ),
+    "an object as text": (
+        {"owner": "json.dumps(owner)"},
+        lambda row: {"owner": json.dumps(row.get("owner"))},
+    ),
+    "the key as a number": ({"id": "int(id)"}, lambda row: {"id": int(row["id"])}),
+    "an amount as text": (
+        {"reward_per_assignment": "str(reward_per_assignment)"},
+        lambda row: {"reward_per_assignment": str(row.get("reward_per_assignment"))},
+    ),
+    "without the replication key": ({"created": None}, lambda _row: {"created": None}),
+    "another key": (
+        {"new_id": "md5(id)", "id": None, "__key_properties__": ["new_id"]},
+        lambda row: {
+            "new_id": hashlib.md5(row["id"].encode(), usedforsecurity=False).hexdigest(),
+            "id": None,
+        },
+    ),
+    "only what is named": (
+        {"id": "id", "priority": "priority", "__else__": None},
+        lambda row: {
+            **dict.fromkeys(row),
+            "id": row["id"],
+            "priority": row.get("priority"),
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """Serve the pools."""
+    with Emulator(POOLS) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def plain(emulator: Emulator) -> Any:
+    """Return the state after a run without maps."""
+    return run_inside(config_for(emulator)).state
+
+
+def without_nulls(row: Row) -> Row:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_map_changes_records_and_neither_what_is_read_nor_the_bookmark(
+    name: str, emulator: Emulator, plain: Any
+) -> None:
+    stream_map, mapped = MAPS[name]
+    emulator.clear_requests()
+    run = run_inside(config_for(emulator, stream_maps={"pools": stream_map}))
+    rows = [expected(row) for row in emulator.pools.rows()]
+    wanted = [without_nulls({**row, **mapped(row)}) for row in rows]
+
+    def order(record: Row) -> str:
+        return json.dumps(record, sort_keys=True, default=str)
+
+    found = [without_nulls(record) for record in run.records]
+    assert sorted(found, key=order) == sorted(wanted, key=order)
+    assert run.state == plain
+    assert set(run.records[0]) <= run.schema["properties"].keys()
+    again = run_inside(config_for(emulator, stream_maps={"pools": stream_map}), run.state)
+    assert len(again.records) < 30
+
+
+def test_a_map_that_filters_sees_fields_that_it_removes(emulator: Emulator, plain: Any) -> None:
+    maps = {"pools": {"__filter__": "record.get('status') == 'OPEN'", "status": None}}
+    run = run_inside(config_for(emulator, stream_maps=maps))
+    opened = {row["id"] for row in emulator.pools.rows() if row["status"] == "OPEN"}
+    assert {*run.ids} == opened
+    assert 0 < len(opened) < len(POOLS)
+    assert run.state == plain
+
+
+def test_a_map_for_all_streams_needs_no_stream_to_be_selected(emulator: Emulator) -> None:
+    maps = {"*": {"loaded_by": "'meltano'"}}
+    run = run_process(config=config_for(emulator, stream_maps=maps))
+    assert run.status == 0, run.log
+    assert {record["loaded_by"] for record in run.records} == {"meltano"}
+    assert len(run.records) == len(POOLS)
+
+
+@pytest.mark.parametrize(
+    ("stream_map", "message"),
+    [
+        ({"one": "1 / 0"}, "ZeroDivisionError"),
+        ({"one": "record['nothing']"}, "KeyError: 'nothing'"),
+        ({"one": "nothing"}, "'nothing' is not defined"),
+        ({"one": "private_name + 1"}, "TypeError"),
+        ({"one": "int(private_name)"}, "ValueError"),
+        ({"one": "private_name.nothing()"}, "AttributeDoesNotExist"),
+        ({"one": "priority * 1.1 * filter"}, "TypeError"),
+        ({"__filter__": "1 / 0"}, "ZeroDivisionError"),
+        ({"cost": "reward_per_assignment * 1.1"}, "write float(...) around amounts"),
+    ],
+    ids=str,
+)
+def test_a_map_that_fails_is_one_line_that_names_stream_row_and_error(
+    stream_map: Row, message: str
+) -> None:
+    pool = make_pool(
+        "81", "2024-01-01T00:00:00", private_name="a name", reward_per_assignment=0.05, priority=1
+    )
+    with Emulator([pool]) as emulator:
+        run = run_process(config=config_for(emulator, stream_maps={"pools": stream_map}))
+    assert run.status == 1
+    assert "Traceback" not in run.log
+    last = run.log.splitlines()[-1]
+    assert "pools: no record of the row with id 81" in last
+    assert message in last
+    assert run.records == []
+    assert run.state is None
+
+
+def catalog_declaring(**properties: Row) -> Row:
+    """Return a catalog that declares other schemas for fields of pools, as Meltano's `schema`."""
+    catalog = catalog_of()
+    (pools,) = [entry for entry in catalog["streams"] if entry["stream"] == "pools"]
+    pools["schema"]["properties"] |= properties
+    return catalog
+
+
+TEXT = {"type": ["string", "null"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "declared", "converted"),
+    [
+        ("reward_per_assignment", TEXT, str),
+        ("reward_per_assignment", {"type": ["string", "number", "null"]}, lambda value: value),
+        ("priority", TEXT, str),
+        ("priority", {"type": "number"}, lambda value: value),
+        ("id", {"type": "integer"}, int),
+        ("project_id", {"type": ["integer", "null"]}, int),
+        ("may_contain_adult_content", TEXT, lambda value: str(value).lower()),
+        ("owner", TEXT, lambda value: json.dumps(value, separators=(",", ":"))),
+        (
+            "owner",
+            {"type": ["object", "null"], "properties": {"id": TEXT, "myself": TEXT}},
+            lambda value: {**value, "myself": str(value["myself"]).lower()},
+        ),
+    ],
+    ids=lambda value: str(value) if isinstance(value, (str, dict)) else "",
+)
+def test_values_are_printed_in_the_type_that_the_catalog_declares(
+    emulator: Emulator, plain: Any, name: str, declared: Row, converted: Callable[[Any], Any]
+) -> None:
+    catalog = catalog_declaring(**{name: declared})
+    run = run_inside(config_for(emulator), catalog=catalog)
+    rows = [expected(row) for row in emulator.pools.rows()]
+    for row in rows:
+        if row.get(name) is not None:
+            row[name] = converted(row[name])
+    assert run.records == rows
+    assert any(row.get(name) is not None for row in rows)
+    assert run.state == plain
+    assert run.schema["properties"][name] == declared
+
+
+def test_a_value_that_no_declared_type_can_hold_is_one_line_at_once(emulator: Emulator) -> None:
+    emulator.clear_requests()
+    catalog = catalog_declaring(private_name={"type": "integer"})
+    run = run_process(config=config_for(emulator), catalog=catalog)
+    assert run.status == 1
+    assert "Traceback" not in run.log
+    assert "retrying" not in run.log
+    last = run.log.splitlines()[-1]
+    assert re.search(r"pools: no record of the row with id \d+: ValueError: private_name is", last)
+    assert "types that the catalog declares: ['integer']" in last
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(-99, 99, places=3),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_text_can_hold_every_value(value: Any) -> None:
+    found = retyped(value, TEXT, "x")
+    assert found is None or isinstance(found, str)
+    if found is not None and not isinstance(value, str):
+        assert json.loads(found, parse_float=Decimal) == value
+
+
+@given(JSON, st.sampled_from([{}, {"type": ["object", "array", "null"], "items": {}}]))
+def test_what_fits_is_not_touched(value: Any, declared: Row) -> None:
+    if not declared or isinstance(value, (list, dict)):
+        assert retyped(value, declared, "x") is value or retyped(value, declared, "x") == value
+
+
+@given(st.integers() | st.decimals(-99, 99, places=3))
+def test_numbers_survive_the_way_into_text_and_back(number: Any) -> None:
+    text = retyped(number, TEXT, "x")
+    if abs(number) < 10**90:
+        assert retyped(text, {"type": "number"}, "x") == number
+
+
+@pytest.mark.parametrize("text", ["", "one", "1.5", "NaN", "Infinity", "1e999999999", "0x1"])
+def test_text_that_is_no_integer_is_not_taken_for_one(text: str) -> None:
+    with pytest.raises(ValueError, match="none of the types"):
+        retyped(text, {"type": ["integer", "null"]}, "x")
+
+
+def test_our_own_schema_is_never_narrower_than_itself() -> None:
+    for name, schema in Pools.known_properties().items():
+        assert not is_narrower(schema, schema), name
+        assert not is_narrower(schema, {}), name
+
+
+def test_unknown_fields_within_an_object_are_kept_but_for_flattened_ones(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", priority=1, owner={"id": "x", "new": [1]})
+    with Emulator([pool]) as emulator:
+        maps = {"pools": {"cost": "priority * 2"}}
+        mapped = run_inside(config_for(emulator, stream_maps=maps))
+        selected = run_inside(config_for(emulator), catalog=catalog_of("owner.myself"))
+        assert "Ignoring" not in caplog.text
+        flat = run_inside(config_for(emulator, flattening_enabled=True, flattening_max_depth=1))
+    for run in (mapped, selected):
+        assert run.records[0]["owner"] == {"id": "x", "new": [1]}
+    assert flat.records[0]["owner__id"] == "x"
+    assert flat.records[0].keys() <= flat.schema["properties"].keys()
+    assert "Ignoring unknown field 'owner__new' in pools" in caplog.text
