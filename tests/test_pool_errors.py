@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_toloka.errors import TolokaError
+from tap_toloka.streams.apps import AppItems
 from tap_toloka.streams.assignments import Assignments
+from tap_toloka.streams.operations import AggregatedSolutions, OperationLogs
+from tests.expected_rows import emulator_of
 from tests.pool_streams import (
     BOOKMARK,
     LONG_AGO,
@@ -33,6 +36,7 @@ from toloka_emulator import Emulator, Fault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tap_toloka.client import TolokaStream
     from tests.runner import Run
 
 Row = dict[str, Any]
@@ -230,3 +234,44 @@ def test_a_list_of_pools_that_cannot_be_read_ends_the_run(five: Emulator, status
         run_inside(config_for(five, batch_size=2), stream="assignments")
     wait_until(lambda: not threads_of_tap())
     assert requests_for(five) == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "path"),
+    [
+        (AggregatedSolutions, "/api/v1/aggregated-solutions/{}"),
+        (OperationLogs, "/api/v1/operations/{}/log"),
+        (AppItems, "/api/app/v0/app-projects/{}/items"),
+    ],
+    ids=["aggregated_solutions", "operation_logs", "app_items"],
+)
+def test_what_is_refused_of_one_owner_does_not_have_the_others_read_again(
+    stream: type[TolokaStream], path: str
+) -> None:
+    with emulator_of(stream, 40, seed=3) as emulator:
+        config = config_for(emulator)
+        whole = run_inside(config, stream=stream.name).records
+        owner = min(whole, key=lambda row: row[stream.replication_key or ""])[
+            stream.listed_by or ""
+        ]
+        of_first = [row for row in whole if row[stream.listed_by or ""] == owner]
+        assert len(of_first) < len(whole)
+        emulator.faults.add(Fault(path=path.format(owner), status=409, times=None))
+        run = run_inside(config, stream=stream.name)
+        assert len(run.records) == len(whole) - len(of_first)
+        emulator.clear_requests()
+        again = run_inside(config, run.state, stream=stream.name)
+        assert len(again.records) <= len(whole) / 4, "young rows, at most"
+        asked = {request.path for request in emulator.requests}
+        assert path.format(owner) in asked
+        emulator.faults.clear()
+        third = run_inside(config, again.state, stream=stream.name)
+    assert {tuple(row.items()) for row in map(_flat, of_first)} <= {
+        tuple(row.items()) for row in map(_flat, third.records)
+    }
+    assert third.state
+    assert "skipped" not in third.state["bookmarks"][stream.name]
+
+
+def _flat(row: Row) -> Row:
+    return {name: str(value) for name, value in row.items()}
