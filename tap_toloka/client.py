@@ -136,6 +136,7 @@ class TolokaStream(TolokaList, Stream):
             state=self.stream_state,
             replication_key=None if self._is_full_table else self.replication_key,
             filters=self.filters_in_use,
+            account=_account_of(self.config),
             start_date=dates.canonical(start_date) if start_date else None,
             lookback_days=self.config["lookback_days"],
             logger=self.logger,
@@ -279,12 +280,13 @@ class TolokaStream(TolokaList, Stream):
             complete: Whether nothing was skipped, here or where lists were found.
         """
         if skipped:
+            hint = "; `filters` can leave them out" if self.listed_by in self.filters.kinds else ""
             self.logger.warning(
-                "Could not read %s of %s %s. Each run tries again; exclude them with `filters` if "
-                "this is permanent",
+                "Could not read %s of %s %s. Each run tries again%s",
                 self.name,
                 self.listed_by,
                 ", ".join(skipped),
+                hint,
             )
         if self._records.version is not None:
             if why := _why_rows_are_missing(self, complete=complete):
@@ -322,6 +324,12 @@ class TolokaStream(TolokaList, Stream):
 def since(date: str, start: Start | None) -> dict[str, str]:
     """Return a start as a filter by a date; empty: from the beginning."""
     return {} if start is None else {f"{date}_{start.bound}": start.date}
+
+
+def _account_of(config: Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the settings that say which account is read, but for defaults."""
+    chosen = {name: config.get(name) for name in ("environment", "account_id")}
+    return {name: value for name, value in chosen.items() if value and value != "PRODUCTION"}
 
 
 def _why_rows_are_missing(stream: TolokaStream, *, complete: bool) -> str | None:

@@ -23,6 +23,7 @@ class Progress:
         state: The entry of the stream in state, which is written to.
         replication_key: Its replication key; `None` if it is read whole, without a bookmark.
         filters: The filters of this run, in their normal form.
+        account: The settings that say which account is read, as `Bookmark.account`.
         start_date: Where a stream without a bookmark starts, in the one form of dates.
         lookback_days: Days before the bookmark that are read again.
         logger: The logger of the stream.
@@ -35,6 +36,7 @@ class Progress:
         state: MutableMapping[str, t.Any],
         replication_key: str | None,
         filters: Mapping[str, str],
+        account: Mapping[str, str],
         start_date: str | None,
         lookback_days: int,
         logger: logging.Logger,
@@ -44,16 +46,27 @@ class Progress:
         self._is_incremental = replication_key is not None
         self._given = Bookmark.of(state, replication_key or "")
         self._filters = filters
+        self._account = account
         self._start_date = start_date
         self._lookback_days = lookback_days
         self._logger = logger
 
     @cached_property
     def _bookmark(self) -> Bookmark:
-        """The bookmark that counts: none for a full table, or if it was made with other filters."""
-        if self._is_incremental and self._given.filters == self._filters:
+        """The bookmark that counts: none for a full table, other filters, or another account."""
+        if self._is_incremental and self._given.value and not self._changed:
             return self._given
-        return Bookmark(self._given.replication_key, filters=self._filters)
+        key = self._given.replication_key
+        return Bookmark(key, filters=self._filters, account=self._account)
+
+    @property
+    def _changed(self) -> str | None:
+        """What is not as it was when the given bookmark was made, if it is a bookmark."""
+        if self._given.value is None:
+            return None
+        if self._given.account != self._account:
+            return "Account (`environment`, `account_id`)"
+        return "Filters" if self._given.filters != self._filters else None
 
     @property
     def is_first(self) -> bool:
@@ -84,9 +97,10 @@ class Progress:
         if not self._is_incremental:
             return
         since = f"since {self.start.date}" if self.start else "from the beginning"
-        if self._given.value and self._bookmark is not self._given:
+        if changed := self._changed:
             self._logger.warning(
-                "Filters of %s have changed since the last run: starting over, reading %s",
+                "%s of %s changed since the last run: starting over, reading %s",
+                changed,
                 self._name,
                 since,
             )

@@ -8,7 +8,8 @@ State holds one bookmark per stream:
                              "skipped": {"36502": "2026-11-01T08:00:00.000Z"}}}}
 
 A bookmark says that all rows up to its date were read *among those that its filters let through*,
-so it holds its filters (if there are any), and is not used with other ones.
+so it holds its filters (if there are any), and is not used with other ones. Likewise it holds the
+`account` it was made with, if `environment` or `account_id` are not the defaults.
 
 It also says so *but for the lists that were skipped*: those of pools, operations, ... that Toloka
 refused. Each has the date from which it still has to be read (`""`: from the beginning), until it
@@ -31,7 +32,7 @@ LAG_SECONDS = 60
 MOST_SKIPPED = 100
 """Skipped lists that a bookmark holds, so that state stays small; with more it does not move."""
 
-_KEYS = frozenset({"replication_key", "replication_key_value", "filters", "skipped"})
+_KEYS = frozenset({"replication_key", "replication_key_value", "filters", "account", "skipped"})
 _MARKERS = frozenset({"progress_markers", "replication_key_signpost", "starting_replication_value"})
 """What the SDK leaves in state while a run is under way, for this tap or an older one."""
 
@@ -63,6 +64,7 @@ class Bookmark:
         replication_key: The field whose values are compared.
         value: Its greatest value that was read, a date in the one form; `None`: nothing was read.
         filters: The filters that it was made with, in their normal form.
+        account: The settings `environment` and `account_id` that it was made with, without defaults.
         skipped: Owners of lists that could not be read, and the date from which each still has to
             be; `""`: from the beginning.
     """
@@ -70,13 +72,14 @@ class Bookmark:
     replication_key: str
     value: str | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
+    account: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: Mapping[str, t.Any], replication_key: str) -> Bookmark:
         """Read the entry of a stream in a state that `checked` has returned."""
-        value, filters = state.get("replication_key_value"), state.get("filters", {})
-        return cls(replication_key, value, filters, state.get("skipped", {}))
+        others = {name: state.get(name, {}) for name in ("filters", "account", "skipped")}
+        return cls(replication_key, state.get("replication_key_value"), **others)
 
     def start(self, start_date: str | None, lookback_days: int) -> Start | None:
         """Return the date from which the next run reads; `None`: from the beginning.
@@ -115,9 +118,9 @@ class Bookmark:
         """Write it into the entry of its stream in state."""
         state["replication_key"] = self.replication_key
         state["replication_key_value"] = self.value
-        for name, entries in (("filters", self.filters), ("skipped", self.skipped)):
+        for name in ("filters", "account", "skipped"):
             state.pop(name, None)
-            if entries:
+            if entries := getattr(self, name):
                 state[name] = dict(entries)
 
 
@@ -161,7 +164,7 @@ def _checked_entry(
     if entry.get("replication_key", replication_key) != replication_key:
         msg = f"the bookmark of {name} has the replication key {entry['replication_key']!r}"
         raise ValueError(msg)
-    for key in ("filters", "skipped"):
+    for key in ("filters", "account", "skipped"):
         if not isinstance(entry.get(key, {}), dict):
             msg = f"the bookmark of {name} has `{key}` that are not an object"
             raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value

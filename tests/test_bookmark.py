@@ -25,6 +25,7 @@ bookmarks = st.builds(
     st.just("created"),
     value=st.none() | moments,
     filters=filters,
+    account=st.sampled_from([{}, {"environment": "SANDBOX", "account_id": "17"}]),
     skipped=skipped_lists,
 )
 
@@ -58,7 +59,7 @@ def test_a_bookmark_never_passes_what_was_read_nor_goes_back(
     if not (greatest or before):
         assert new is old
         return
-    assert new.filters == old.filters
+    assert (new.filters, new.account) == (old.filters, old.account)
     assert new.skipped == skipped
     assert new.value is not None
     assert before <= new.value <= max(greatest, before)
@@ -69,11 +70,11 @@ def test_a_bookmark_never_passes_what_was_read_nor_goes_back(
 
 @given(bookmarks)
 def test_what_is_written_into_state_is_read_again(bookmark: Bookmark) -> None:
-    state: dict[str, Any] = {"filters": {"left": "over"}, "skipped": {"left": "over"}}
+    state: dict[str, Any] = {name: {"left": "over"} for name in ("filters", "account", "skipped")}
     bookmark.write(state)
     assert Bookmark.of(state, "created") == bookmark
-    assert ("filters" in state) == bool(bookmark.filters)
-    assert ("skipped" in state) == bool(bookmark.skipped)
+    for name in ("filters", "account", "skipped"):
+        assert (name in state) == bool(getattr(bookmark, name))
 
 
 def test_a_stream_without_an_entry_has_no_bookmark() -> None:

@@ -15,6 +15,7 @@ import yaml
 from tap_toloka.streams import STREAMS
 from tests import isolation
 from tests.docs_helpers import REPOSITORY, Block, Shell, copy_of_repository, row_counts, runs
+from tests.pool_streams import date_params, open_pool, requests_for, serve
 from tests.runner import config_for, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_account, make_pool, make_pools
 
@@ -206,6 +207,20 @@ def test_the_state_that_is_shown_is_one(blocks: list[Block]) -> None:
         run_inside(config_for(emulator), json.loads(state.text))
         (request,) = emulator.requests
     assert request.params["created_gt"] == "2024-05-06T08:00:00.000"
+
+
+@runs("docs/incremental.md#Skipped lists")
+def test_the_skipped_lists_that_are_shown_are_read_from_their_dates(blocks: list[Block]) -> None:
+    (state,) = blocks
+    pools = [open_pool(pool) for pool in ("36501", "36502", "36510")]
+    with serve(pools, []) as emulator:
+        run_inside(config_for(emulator), json.loads(state.text), stream="assignments")
+        requests = requests_for(emulator)
+    dates = {r.params["pool_id"]: r.params.get("submitted_gte") for r in requests}
+    assert len(requests) == 6 + 6 + 1
+    assert dates["36502"] == "2024-05-01T08:00:00.000"
+    (first,) = [date_params(r) for r in requests if r.params["pool_id"] == "36510"]
+    assert first == {}
 
 
 @runs("docs/filters.md")

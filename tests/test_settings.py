@@ -396,8 +396,28 @@ def test_other_filters_than_those_of_the_bookmark_are_a_warning(
         run_inside(config_for(emulator), state)
         assert "starting over" not in caplog.text
         run_inside(config_for(emulator, filters={"pools": {"id_gt": 5}}), state)
-    line = "Filters of pools have changed since the last run: starting over, reading from the "
+    line = "Filters of pools changed since the last run: starting over, reading from the "
     assert f"{line}beginning" in caplog.messages
+
+
+@pytest.mark.parametrize("other", [{"environment": "SANDBOX"}, {"account_id": "17"}], ids=str)
+def test_a_bookmark_of_another_account_is_not_used(
+    other: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with Emulator(pools=make_pools(100), accounts=["17"]) as emulator:
+        ours, theirs = config_for(emulator), config_for(emulator, **other)
+        first = run_inside(ours)
+        assert len(run_inside(ours, first.state).records) < 10
+        second = run_inside(theirs, first.state)
+        assert len(second.records) == 100, "nobody has read them there"
+        assert (
+            "Account (`environment`, `account_id`) of pools changed since the last run"
+            in caplog.text
+        )
+        caplog.clear()
+        assert len(run_inside(theirs, second.state).records) < 10
+        assert "starting over" not in caplog.text
+        assert len(run_inside(ours, second.state).records) == 100
 
 
 def test_the_connection_test_says_nothing_bad_of_a_stream_that_can_be_read() -> None:
