@@ -64,7 +64,7 @@ class Bookmark:
         replication_key: The field whose values are compared.
         value: Its greatest value that was read, a date in the one form; `None`: nothing was read.
         filters: The filters that it was made with, in their normal form.
-        account: The settings `environment` and `account_id` that it was made with, without defaults.
+        account: The `environment` and `account_id` that it was made with, but for the defaults.
         skipped: Owners of lists that could not be read, and the date from which each still has to
             be; `""`: from the beginning.
     """
