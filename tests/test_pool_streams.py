@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import tracemalloc
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -284,3 +285,25 @@ def test_after_a_stopped_run_the_next_one_reads_everything(
         again = run_inside(config_for(emulator), stopped.state, stream="assignments")
     assert sorted(again.ids) == [row["id"] for row in rows]
     assert bookmark_of(again) == f"{shifted(BOOKMARK, hours=50)}Z"
+
+
+def test_memory_does_not_grow_with_the_rows_that_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = 0
+
+    def count(_writer: Any, _stream: str, rows: list[Any], *_: Any) -> None:
+        nonlocal written
+        written += len(rows)
+
+    monkeypatch.setattr("tap_toloka.output.LineWriter.write_rows", count)
+    peaks = []
+    for number in (2_000, 2_000, 20_000):  # the first also fills caches
+        dates = {"submitted": shifted(BOOKMARK, hours=1), "accepted": shifted(BOOKMARK, hours=2)}
+        rows = (assignment("1", n, LONG_AGO, **dates) for n in range(number))
+        with serve([open_pool("1")], rows) as emulator:
+            config = config_for(emulator, batch_size=500, max_concurrency=2)
+            tracemalloc.start()
+            run_inside(config, state_of(Assignments), stream="assignments")
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert written == 24_000
+    assert peaks[2] < peaks[1] + 1_000_000, "less than the ids take: 100 bytes each"
