@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
+import contextlib
+import sys
 import typing as t
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +14,16 @@ import msgspec
 from msgspec import UNSET
 
 from tap_toloka import dates
-from tap_toloka.fitting import Row, attribute_of, can_be_named, checks, row_type
+from tap_toloka.bodies import (
+    REPLACED,
+    check_utf_8,
+    contains_nul,
+    pieces_with,
+    repaired,
+    without_values,
+)
+from tap_toloka.errors import UnusableError
+from tap_toloka.fitting import Row, attribute_of, can_be_named, checks, describe, row_type
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,10 +32,17 @@ if t.TYPE_CHECKING:
 
     from tap_toloka.splitting import Order
 
-_PIECE = 2**16  # bytes
 _MOST_IGNORED = 200  # fields; each costs a little time with each row
+_MOST_REPORTED = 10  # rows with characters that were replaced; others are not logged
+_LONGEST_NAME = 100  # characters of an id or a field in a message
+_LEVELS_LEFT = 0 if sys.version_info >= (3, 12) else 100
+"""Levels of nesting that are left for others: before Python 3.12 each call takes one, and targets
+decode rows deeper in their stack than this does."""
+
+_Result = t.TypeVar("_Result")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NO_FIELDS: Mapping[str, str] = {}
 
 
@@ -70,8 +87,9 @@ class PageReader:
     """Reads pages whose rows fit a schema, whatever Toloka sends. Threads may share it.
 
     A body is decoded once, for rows, ids and `has_more`; only what `fitting` leaves as it came is
-    looked at again, to check it. A field that is unknown is left out. A value that does not fit
-    its schema is an error.
+    looked at again, to check it. A field that is unknown is left out. Characters that targets
+    cannot store are replaced, see `bodies.repaired`. A value that does not fit its schema is an
+    error.
 
     Args:
         fields: Which fields are read.
@@ -80,9 +98,11 @@ class PageReader:
             is an array of rows, or one row, and no other page follows.
         id_field: The field that the list is sorted by; `None` if it is not read by ids.
         compute: Computes added fields of the rows of a page; `ValueError` if it cannot.
+        on_replaced: Called with a line about each row in which characters were replaced, and after
+            ten such rows with a last line.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first two go by name
         self,
         fields: RowFields,
         on_unknown: Callable[[str], None],
@@ -90,19 +110,23 @@ class PageReader:
         rows_in: str | None = "items",
         id_field: str | None = "id",
         compute: Callable[[list[Row]], None] | None = None,
+        on_replaced: Callable[[str], None] | None = None,
     ) -> None:
         self._on_unknown = on_unknown
+        self._on_replaced = on_replaced
         self._rows_in = rows_in
         self._id_of = attrgetter(attribute_of(id_field)) if id_field else None
         self._compute = compute
         self._sent = {n: p for n, p in fields.printed.items() if n not in fields.added}
         self._sent |= fields.hidden
         self._required = [name for name in fields.required if name in self._sent]
-        self._checks = list(checks(self._sent).items())
-        self._dates = [attribute_of(name) for name in fields.dates if name in self._sent]
+        self._checks = [(name, attribute_of(name), c) for name, c in checks(self._sent).items()]
+        self._dates = [name for name in fields.dates if name in self._sent]
         self._added = frozenset(fields.added)
         self._hidden = [attribute_of(name) for name in fields.hidden]
         self._ignored = set(fields.ignored) - self._sent.keys() - self._added
+        self._names = [id_field] if id_field else self._required
+        self._reported: set[str] = set()
         self._lock = Lock()
         self._make_decoder()
 
@@ -114,22 +138,27 @@ class PageReader:
             fields: Added fields that all rows have alike.
 
         Raises:
-            ValueError: If it is not JSON, no such page, or does not fit the schema.
+            ValueError: If it is not JSON, or no such page.
+            UnusableError: If it is, and a row does not fit the schema or is nested too deeply.
         """
-        _check_utf_8(body)
         # A line break between two values would end the line that they are printed in.
         body = body.replace(b"\n", b" ").replace(b"\r", b" ")
+        if contains_nul(body):
+            body = self._repaired(body, fields)
         try:
-            rows, has_more, unwanted = self._decode_page(body)
-            self._check(rows)
-        except RecursionError:
-            msg = "it is nested too deeply"
-            raise ValueError(msg) from None
+            return self._read(body, fields)
+        except (ValueError, RecursionError) as error:
+            in_order = self._repaired(body, fields)
+            if in_order == body:
+                raise self._explained(error, body, fields) from None
+        return self.read(in_order, fields)
+
+    def _read(self, body: bytes, fields: Mapping[str, str]) -> Page:
+        check_utf_8(body)
+        rows, has_more, unwanted = _with_levels_left(self._decode_and_check, body)
         ids = list(map(self._id_of, rows)) if self._id_of else []
         for name in self._dates:
-            for row in rows:
-                if isinstance(text := getattr(row, name), str):
-                    setattr(row, name, dates.canonical(text))
+            self._unify_dates(rows, name)
         for name in self._added & fields.keys():
             for row in rows:
                 setattr(row, attribute_of(name), fields[name])
@@ -140,6 +169,17 @@ class PageReader:
                 setattr(row, name, UNSET)
         return Page(rows, ids, has_more)
 
+    @staticmethod
+    def _unify_dates(rows: list[Row], name: str) -> None:
+        attribute = attribute_of(name)
+        for row in rows:
+            if isinstance(text := getattr(row, attribute), str):
+                try:
+                    setattr(row, attribute, dates.canonical(text))
+                except ValueError as error:
+                    msg = f"{error}, at `{name}`"
+                    raise ValueError(msg) from None
+
     def _make_decoder(self) -> None:
         # Whether a field that is still unknown is noticed.
         strict = len(self._ignored) < _MOST_IGNORED and all(map(can_be_named, self._ignored))
@@ -148,8 +188,19 @@ class PageReader:
         decode = _page_decoder(row, self._rows_in)
         self._decoder = (decode, [attribute_of(name) for name in ignored])
 
-    def _decode_page(self, body: bytes) -> tuple[list[Row], bool, list[str]]:
+    def _decode_and_check(self, body: bytes) -> tuple[list[Row], bool, list[str]]:
         """Return rows, `has_more`, and the attributes that nobody wants."""
+        found = self._decode_page(body)
+        for name, attribute, check in self._checks:
+            for row in found[0]:
+                if (value := getattr(row, attribute)) is not UNSET:
+                    try:
+                        check(value)
+                    except msgspec.ValidationError as error:
+                        raise ValueError(describe(error, of=name)) from None
+        return found
+
+    def _decode_page(self, body: bytes) -> tuple[list[Row], bool, list[str]]:
         decoder = self._decoder
         try:
             return (*decoder[0](body), decoder[1])
@@ -173,17 +224,78 @@ class PageReader:
                 self._ignored |= unknown
                 self._make_decoder()
         for name in sorted(unknown):
-            self._on_unknown(name)
+            self._on_unknown(name[:_LONGEST_NAME])
 
-    def _check(self, rows: list[Row]) -> None:
-        for name, check in self._checks:
-            for row in rows:
-                if (value := getattr(row, name)) is not UNSET:
-                    try:
-                        check(value)
-                    except msgspec.ValidationError as error:
-                        msg = f"{error} of the field {name!r}"
-                        raise ValueError(msg) from None
+    def _repaired(self, body: bytes, fields: Mapping[str, str]) -> bytes:
+        """Replace what targets cannot store, and report the rows in which it was."""
+        result, replaced = repaired(body)
+        if replaced and self._on_replaced:
+            with contextlib.suppress(msgspec.DecodeError, RecursionError):  # met again by `_read`
+                for row, kinds in pieces_with(replaced, result, self._raw_rows(result)):
+                    self._report(row, kinds, fields, self._on_replaced)
+        return result
+
+    def _report(
+        self,
+        row: bytes,
+        kinds: Iterable[str],
+        fields: Mapping[str, str],
+        report: Callable[[str], None],
+    ) -> None:
+        """Report a row once, if characters were replaced in fields that are read."""
+        values = {name: bytes(value) for name, value in _decode_fields(row).items()}
+        names = [n for n in self._sent if any(one in values.get(n, b"") for one in REPLACED)]
+        text = f"{self._name_of(row, fields)}: {', '.join(sorted(kinds))} replaced by U+FFFD in "
+        text += ", ".join(f"`{name}`" for name in names)
+        with self._lock:
+            if not names or text in self._reported or len(self._reported) > _MOST_REPORTED:
+                return
+            self._reported.add(text)
+            if len(self._reported) > _MOST_REPORTED:
+                text = "characters replaced by U+FFFD in more rows, which are not logged"
+        report(text)
+
+    def _explained(self, error: Exception, body: bytes, fields: Mapping[str, str]) -> Exception:
+        """Return an error that names a row if it is the row's, so that retries are of no use."""
+        if isinstance(error, RecursionError):
+            level = 2 if self._rows_in else int(body.lstrip().startswith(b"["))
+            _, row = max(without_values(body, level), default=(0, b"{}"))
+            return UnusableError(
+                f"{self._name_of(row, fields)} is nested too deeply. Exclude it with `filters`"
+            )
+        try:
+            rows = self._raw_rows(body)
+        except msgspec.DecodeError:
+            return error
+        for row in rows:
+            try:
+                self._read(self._page_of(row), fields)
+            except ValueError as reason:
+                text = str(reason)
+                if isinstance(reason, msgspec.ValidationError):
+                    text = describe(reason, within=f".{self._rows_in}[0]")
+                return UnusableError(
+                    f"{self._name_of(row, fields)} does not fit the schema: {text}. Deselect the "
+                    "field to go on without it"
+                )
+        return error
+
+    def _raw_rows(self, body: bytes) -> list[bytes]:
+        decode = _page_decoder(msgspec.Raw, self._rows_in, checks_more=False)
+        return list(map(bytes, decode(body)[0]))
+
+    def _page_of(self, row: bytes) -> bytes:
+        if self._rows_in is None:
+            return row
+        return b'{"%b": [%b], "has_more": false}' % (self._rows_in.encode(), row)
+
+    def _name_of(self, row: bytes, fields: Mapping[str, str]) -> str:
+        """Name a row by its ids and its owner, as `row 0001--2 (pool_id 77)`."""
+        values = {**_decode_fields(row), **{n: msgspec.json.encode(v) for n, v in fields.items()}}
+        ids = " ".join(_shown(values[name]) for name in self._names if name in values)
+        owners = [name for name in dict.fromkeys(["pool_id", *fields]) if name in values]
+        owner = ", ".join(f"{name} {_shown(values[name])}" for name in owners)
+        return f"row {ids or 'without an id'}{owner and f' ({owner})'}"
 
 
 def as_objects(rows: Iterable[Row]) -> Iterator[dict[str, t.Any]]:
@@ -284,15 +396,21 @@ class IdCursor:
             raise ValueError(msg)
 
 
-def _check_utf_8(body: bytes) -> None:
-    """Raise if a body is not UTF-8: msgspec does not look into what it leaves as it came.
+def _with_levels_left(
+    read: Callable[[bytes], _Result], body: bytes, levels: int = _LEVELS_LEFT
+) -> _Result:
+    """Read a body so deep in the stack that so many levels of nesting are left for others."""
+    return _with_levels_left(read, body, levels - 1) if levels else read(body)
 
-    A piece at a time: a whole page as text takes four times its room if one emoji is in it.
-    """
-    decode = codecs.getincrementaldecoder("utf-8")().decode
-    for start in range(0, len(body), _PIECE):
-        decode(body[start : start + _PIECE])
-    decode(b"", final=True)
+
+def _shown(value: msgspec.Raw | bytes) -> str:
+    """Return a value for a message: text as it is if it is short and printable, else its JSON."""
+    text = bytes(value).decode()
+    if text.startswith('"'):
+        text = msgspec.json.decode(value, type=str)
+    if len(text) > _LONGEST_NAME or not text.isprintable():
+        text = ascii(text[:_LONGEST_NAME])
+    return text
 
 
 def _page_decoder(

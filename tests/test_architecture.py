@@ -38,6 +38,7 @@ LAYERS = (
     "pages",
     "filters",
     "output",
+    "bodies",
     "fitting",
     "state",
     "splitting",
@@ -48,7 +49,17 @@ LAYERS = (
 )
 """Each imports only from those after it, also for type checking."""
 
-WITHOUT_SDK = ("api", "fetch", "pages", "fitting", "splitting", "parallel", "errors", "state")
+WITHOUT_SDK = (
+    "api",
+    "fetch",
+    "pages",
+    "bodies",
+    "fitting",
+    "splitting",
+    "parallel",
+    "errors",
+    "state",
+)
 MOST_LINES_OF_A_CLASS, MOST_LINES_OF_A_FUNCTION = 300, 40
 
 
