@@ -126,6 +126,9 @@ def without_values(body: bytes, level: int) -> Iterator[tuple[int, bytes]]:
 
     Yields:
         How deep the values of an object are nested, and the object.
+
+    Raises:
+        ValueError: At the end, if not all objects and arrays are closed.
     """
     depth = deepest = start = 0
     shallow = bytearray()
@@ -143,3 +146,6 @@ def without_values(body: bytes, level: int) -> Iterator[tuple[int, bytes]]:
                 start = token.end()
             elif depth == level and token[0] == b"}":
                 yield deepest, bytes(shallow + body[start : token.end()])
+    if depth:
+        msg = "not all objects and arrays are closed"
+        raise ValueError(msg)

@@ -108,7 +108,7 @@ class TolokaList:
             rows_in=cls.rows_in,
             id_field=cls.id_field,
             compute=compute,
-            on_replaced=partial(logger.warning, "%s: %s", cls.name),
+            warn=partial(logger.warning, "%s: %s", cls.name),
         )
 
     @classmethod

@@ -33,7 +33,9 @@ if t.TYPE_CHECKING:
     from tap_toloka.splitting import Order
 
 _MOST_IGNORED = 200  # fields; each costs a little time with each row
-_MOST_REPORTED = 10  # rows with characters that were replaced; others are not logged
+_DEEP = 500  # levels, about half of what can be decoded with the least stack
+_MOST_WARNINGS = 10  # of single rows
+_LARGE = 50 * 2**20  # bytes of a row: without a setting, Meltano does not pass on more
 _LONGEST_NAME = 100  # characters of an id or a field in a message
 _LEVELS_LEFT = 0 if sys.version_info >= (3, 12) else 100
 """Levels of nesting that are left for others: before Python 3.12 each call takes one, and targets
@@ -44,6 +46,10 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NO_FIELDS: Mapping[str, str] = {}
+
+
+def _do_nothing(_: str) -> None:
+    """Take the place of a callback that nobody gave."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,8 @@ class PageReader:
             is an array of rows, or one row, and no other page follows.
         id_field: The field that the list is sorted by; `None` if it is not read by ids.
         compute: Computes added fields of the rows of a page; `ValueError` if it cannot.
-        on_replaced: Called with a line about each row in which characters were replaced, and after
-            ten such rows with a last line.
+        warn: Called with a line about each row in which characters were replaced, or that is very
+            large. After ten lines there is a last one.
     """
 
     def __init__(  # noqa: PLR0913  # all but the first two go by name
@@ -110,10 +116,10 @@ class PageReader:
         rows_in: str | None = "items",
         id_field: str | None = "id",
         compute: Callable[[list[Row]], None] | None = None,
-        on_replaced: Callable[[str], None] | None = None,
+        warn: Callable[[str], None] = _do_nothing,
     ) -> None:
         self._on_unknown = on_unknown
-        self._on_replaced = on_replaced
+        self._warn = warn
         self._rows_in = rows_in
         self._id_of = attrgetter(attribute_of(id_field)) if id_field else None
         self._compute = compute
@@ -126,7 +132,7 @@ class PageReader:
         self._hidden = [attribute_of(name) for name in fields.hidden]
         self._ignored = set(fields.ignored) - self._sent.keys() - self._added
         self._names = [id_field] if id_field else self._required
-        self._reported: set[str] = set()
+        self._warnings: set[str] = set()
         self._lock = Lock()
         self._make_decoder()
 
@@ -146,12 +152,15 @@ class PageReader:
         if contains_nul(body):
             body = self._repaired(body, fields)
         try:
-            return self._read(body, fields)
+            page = self._read(body, fields)
         except (ValueError, RecursionError) as error:
             in_order = self._repaired(body, fields)
             if in_order == body:
                 raise self._explained(error, body, fields) from None
-        return self.read(in_order, fields)
+            return self.read(in_order, fields)
+        if len(body) > _LARGE:
+            self._warn_of_large_rows(body, fields)
+        return page
 
     def _read(self, body: bytes, fields: Mapping[str, str]) -> Page:
         check_utf_8(body)
@@ -177,7 +186,7 @@ class PageReader:
                 try:
                     setattr(row, attribute, dates.canonical(text))
                 except ValueError as error:
-                    msg = f"{error}, at `{name}`"
+                    msg = f"{error} at `{name}`"
                     raise ValueError(msg) from None
 
     def _make_decoder(self) -> None:
@@ -227,58 +236,81 @@ class PageReader:
             self._on_unknown(name[:_LONGEST_NAME])
 
     def _repaired(self, body: bytes, fields: Mapping[str, str]) -> bytes:
-        """Replace what targets cannot store, and report the rows in which it was."""
+        """Replace what targets cannot store, and warn of the rows in which it was."""
         result, replaced = repaired(body)
-        if replaced and self._on_replaced:
+        if replaced:
             with contextlib.suppress(msgspec.DecodeError, RecursionError):  # met again by `_read`
                 for row, kinds in pieces_with(replaced, result, self._raw_rows(result)):
-                    self._report(row, kinds, fields, self._on_replaced)
+                    self._warn_of_replaced(row, kinds, fields)
         return result
 
-    def _report(
-        self,
-        row: bytes,
-        kinds: Iterable[str],
-        fields: Mapping[str, str],
-        report: Callable[[str], None],
+    def _warn_of_replaced(
+        self, row: bytes, kinds: Iterable[str], fields: Mapping[str, str]
     ) -> None:
-        """Report a row once, if characters were replaced in fields that are read."""
-        values = {name: bytes(value) for name, value in _decode_fields(row).items()}
+        values = {name: bytes(value) for name, value in _fields_of(row).items()}
         names = [n for n in self._sent if any(one in values.get(n, b"") for one in REPLACED)]
-        text = f"{self._name_of(row, fields)}: {', '.join(sorted(kinds))} replaced by U+FFFD in "
-        text += ", ".join(f"`{name}`" for name in names)
+        if names:  # else it was in what is not printed
+            where = ", ".join(f"`{name}`" for name in names)
+            kind = ", ".join(sorted(kinds))
+            self._warn_once(f"{self._name_of(row, fields)}: {kind} replaced by U+FFFD in {where}")
+
+    def _warn_of_large_rows(self, body: bytes, fields: Mapping[str, str]) -> None:
+        for row in self._raw_rows(body):
+            if len(row) > _LARGE:
+                self._warn_once(
+                    f"{self._name_of(row, fields)} has {len(row) >> 20} MiB. Meltano passes on "
+                    "rows of up to half its setting `elt.buffer_size`, 50 MiB by default"
+                )
+
+    def _warn_once(self, text: str) -> None:
         with self._lock:
-            if not names or text in self._reported or len(self._reported) > _MOST_REPORTED:
+            if text in self._warnings or len(self._warnings) > _MOST_WARNINGS:
                 return
-            self._reported.add(text)
-            if len(self._reported) > _MOST_REPORTED:
-                text = "characters replaced by U+FFFD in more rows, which are not logged"
-        report(text)
+            self._warnings.add(text)
+            if len(self._warnings) > _MOST_WARNINGS:
+                text = "Further rows with replaced characters, or very large ones, are not logged"
+        self._warn(text)
 
     def _explained(self, error: Exception, body: bytes, fields: Mapping[str, str]) -> Exception:
-        """Return an error that names a row if it is the row's, so that retries are of no use."""
-        if isinstance(error, RecursionError):
-            level = 2 if self._rows_in else int(body.lstrip().startswith(b"["))
-            _, row = max(without_values(body, level), default=(0, b"{}"))
-            return UnusableError(
-                f"{self._name_of(row, fields)} is nested too deeply. Exclude it with `filters`"
-            )
+        """Return the error of a row, which every answer would have, else the error itself."""
+        try:
+            if not isinstance(error, RecursionError):
+                return self._misfit(body, fields) or error
+        except RecursionError:
+            pass  # of another row
+        return self._error_of_depth(body, fields)
+
+    def _error_of_depth(self, body: bytes, fields: Mapping[str, str]) -> Exception:
+        level = 2 if self._rows_in else int(body.lstrip().startswith(b"["))
+        with contextlib.suppress(ValueError):  # no rows, or cut off
+            depth, row = max(without_values(body, level))
+            if depth > _DEEP:
+                return UnusableError(
+                    f"{self._name_of(row, fields)} is nested too deeply. Exclude it with `filters`"
+                )
+        return ValueError("it is nested too deeply")
+
+    def _misfit(self, body: bytes, fields: Mapping[str, str]) -> UnusableError | None:
+        """Return the error of the first row that does not fit; `None` if it is the page's."""
         try:
             rows = self._raw_rows(body)
         except msgspec.DecodeError:
-            return error
+            return None
         for row in rows:
             try:
                 self._read(self._page_of(row), fields)
-            except ValueError as reason:
-                text = str(reason)
-                if isinstance(reason, msgspec.ValidationError):
-                    text = describe(reason, within=f".{self._rows_in}[0]")
+            except ValueError as error:
+                if not _fields_of(row).keys() >= set(self._required):
+                    return None  # what has no key is no row of Toloka's
+                text = str(error)
+                if isinstance(error, msgspec.ValidationError):
+                    text = describe(error, within=f".{self._rows_in}[0]")
+                if text.endswith("`"):  # at a field
+                    text += ". Deselect the field to go on without it"
                 return UnusableError(
-                    f"{self._name_of(row, fields)} does not fit the schema: {text}. Deselect the "
-                    "field to go on without it"
+                    f"{self._name_of(row, fields)} does not fit the schema: {text}"
                 )
-        return error
+        return None
 
     def _raw_rows(self, body: bytes) -> list[bytes]:
         decode = _page_decoder(msgspec.Raw, self._rows_in, checks_more=False)
@@ -291,7 +323,7 @@ class PageReader:
 
     def _name_of(self, row: bytes, fields: Mapping[str, str]) -> str:
         """Name a row by its ids and its owner, as `row 0001--2 (pool_id 77)`."""
-        values = {**_decode_fields(row), **{n: msgspec.json.encode(v) for n, v in fields.items()}}
+        values = {**_fields_of(row), **{n: msgspec.json.encode(v) for n, v in fields.items()}}
         ids = " ".join(_shown(values[name]) for name in self._names if name in values)
         owners = [name for name in dict.fromkeys(["pool_id", *fields]) if name in values]
         owner = ", ".join(f"{name} {_shown(values[name])}" for name in owners)
@@ -401,6 +433,14 @@ def _with_levels_left(
 ) -> _Result:
     """Read a body so deep in the stack that so many levels of nesting are left for others."""
     return _with_levels_left(read, body, levels - 1) if levels else read(body)
+
+
+def _fields_of(row: bytes) -> dict[str, msgspec.Raw]:
+    """Return the fields of a row as they came; none if it is no object."""
+    try:
+        return _decode_fields(row)
+    except msgspec.ValidationError:
+        return {}
 
 
 def _shown(value: msgspec.Raw | bytes) -> str:
