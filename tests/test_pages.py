@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from tap_toloka.errors import UnusableError
 from tap_toloka.pages import Page, PageReader, RowFields, as_objects, greatest_date
+from tests.expected_rows import stored
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -248,17 +249,6 @@ def test_rows_of_a_bare_array_keep_their_order() -> None:
 def test_what_is_not_where_the_list_has_it_is_an_error(rows_in: str | None, body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # msgspec says what is wrong, in its words
         reader(rows_in=rows_in).read(body)
-
-
-def stored(value: Any) -> Any:
-    """Replace what cannot be stored in decoded JSON; Python joins pairs, and leaves halves."""
-    if isinstance(value, str):
-        return re.sub("[\ud800-\udfff\0]", "\ufffd", value)
-    if isinstance(value, list):
-        return [stored(item) for item in value]
-    if isinstance(value, dict):
-        return {stored(key): stored(item) for key, item in value.items()}
-    return value
 
 
 numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
