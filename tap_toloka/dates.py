@@ -13,6 +13,7 @@ import msgspec
 _FILLED_UP = {len("2016-03-24"): "T00:00:00", len("2016-03-24T12:38"): ":00"}
 _WHOLE = len("2016-03-24T12:38:07")
 _CANONICAL = len("2016-03-24T12:38:07.654")
+_LONGEST = 100  # characters of what is no date in a message
 
 
 def canonical(text: str) -> str:
@@ -30,7 +31,7 @@ def canonical(text: str) -> str:
         # msgspec takes RFC 3339 and no other form, with or without a zone, and is the fastest.
         moment = msgspec.convert(filled_up, datetime)
     except msgspec.ValidationError:
-        msg = f"{text!r} is not a date"
+        msg = f"{text[:_LONGEST]!r} is not a date"
         raise ValueError(msg) from None
     if moment.tzinfo is None and len(filled_up) <= _CANONICAL and filled_up[10] == "T":
         # Nearly all come this way: what is missing of the fraction is filled up.
@@ -40,7 +41,7 @@ def canonical(text: str) -> str:
     try:
         return from_datetime(moment)
     except OverflowError:  # the end of time, in a zone where it comes later
-        msg = f"{text!r} is not a date that there is in UTC"
+        msg = f"{text[:_LONGEST]!r} is not a date that there is in UTC"
         raise ValueError(msg) from None
 
 

@@ -49,6 +49,10 @@ class RetryableError(TolokaError):
         self.rate_limited = rate_limited
 
 
+class UnusableError(TolokaError):
+    """A well-formed answer with a row that cannot be used: it would be the same another time."""
+
+
 class RefusedError(TolokaError):
     """Toloka itself, not a gateway, refuses a list: it is gone, or this key may not read it.
 

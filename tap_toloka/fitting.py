@@ -3,11 +3,15 @@
 A row is decoded into a struct whose attributes are text, integers and booleans, or the JSON of
 everything else as it came (`msgspec.Raw`): numbers keep their digits, and objects and arrays need
 not be built and printed again. What stands in that JSON is checked one level below, by `checks`.
+
+Some of it is checked although a schema leaves it open, because loads would fail: an integer has to
+fit into a `bigint`, and a number in an open object into the `numeric` of PostgreSQL.
 """
 
 from __future__ import annotations
 
 import typing as t
+from decimal import Decimal, InvalidOperation
 from keyword import iskeyword
 from types import GenericAlias
 
@@ -22,9 +26,13 @@ Row = t.Any
 Check = t.Callable[[msgspec.Raw], object]
 """Raises `msgspec.ValidationError` if a value is not of its type."""
 
-_DECODED: dict[str, t.Any] = {"string": str, "integer": int, "boolean": bool, "null": None}
+# Also within objects, as flattening makes columns of what is in them.
+_Integer = t.Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_DECODED: dict[str, t.Any] = {"string": str, "integer": _Integer, "boolean": bool, "null": None}
 _TYPES: dict[str, t.Any] = {**_DECODED, "number": float}
 _KINDS = {*_TYPES, "object", "array"}
+_MOST_DIGITS, _MOST_DECIMALS = 131_072, 16_383  # of PostgreSQL's `numeric`, which is in `jsonb`
+_SHORT = 100  # characters of a number without an exponent, which needs no closer look
 
 
 def attribute_of(field: str) -> str:
@@ -81,12 +89,43 @@ def checks(properties: Mapping[str, t.Any]) -> dict[str, Check]:
     return {
         attribute_of(name): _decoder(_type_of(schema, name))
         for name, schema in properties.items()
-        if _decoded_type(schema) is msgspec.Raw and _type_of(schema, name) is not msgspec.Raw
+        if _decoded_type(schema) is msgspec.Raw
     }
 
 
+def describe(error: msgspec.ValidationError, *, of: str = "", within: str = "") -> str:
+    """Say what does not fit and where, as "Expected `int`, got `str` at `rules[0].from`".
+
+    Args:
+        error: What a decoder raised.
+        of: The field that was decoded, if not a whole row.
+        within: Where the row was in what was decoded, as `.items[0]`.
+    """
+    what, _, path = str(error).partition(" - at `$")
+    path = (of + path.removesuffix("`").removeprefix(within)).removeprefix(".")
+    return f"{what} at `{path}`" if path else what
+
+
 def _decoder(type_: t.Any) -> Callable[[msgspec.Raw], object]:  # noqa: ANN401  # a type
-    return msgspec.json.Decoder(type_).decode
+    # The hook is called in open objects only. Integers are limited by msgspec, to 4,300 digits as
+    # in Python.
+    return msgspec.json.Decoder(type_, float_hook=_check_number).decode
+
+
+def _check_number(text: str) -> None:
+    """Raise if the `numeric` of PostgreSQL cannot hold a number with a fraction or an exponent."""
+    if len(text) <= _SHORT and "e" not in text and "E" not in text:
+        return
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # the exponent has too many digits even for this
+        fits = False
+    else:
+        exponent = number.as_tuple().exponent
+        fits = number.adjusted() < _MOST_DIGITS and int(exponent) >= -_MOST_DECIMALS
+    if not fits:
+        msg = f"Number out of range: {text[:_SHORT]}"
+        raise ValueError(msg)
 
 
 def _kinds_of(schema: Mapping[str, t.Any]) -> list[str]:
@@ -115,12 +154,12 @@ def _type_of(schema: Mapping[str, t.Any], name: str) -> t.Any:  # noqa: ANN401  
         if kind == "object" and "properties" in schema:
             types.append(_struct_of(schema["properties"], name))
         elif kind == "object":
-            types.append(dict[str, msgspec.Raw])
+            types.append(dict[str, t.Any])
         elif kind == "array":
             types.append(GenericAlias(list, _type_of(schema.get("items", {}), name)))
         else:
             types.append(_TYPES[kind])
-    return t.Union[tuple(types)] if types else msgspec.Raw  # noqa: UP007  # made at run time
+    return t.Union[tuple(types)] if types else t.Any  # noqa: UP007  # made at run time
 
 
 def _struct_of(properties: Mapping[str, t.Any], name: str) -> type[msgspec.Struct]:

@@ -102,7 +102,12 @@ class TolokaList:
             logger.warning("Ignoring unknown field %r in %s (not in the schema)", name, cls.name)
 
         return PageReader(
-            fields, on_unknown, rows_in=cls.rows_in, id_field=cls.id_field, compute=compute
+            fields,
+            on_unknown,
+            rows_in=cls.rows_in,
+            id_field=cls.id_field,
+            compute=compute,
+            warn=partial(logger.warning, "%s: %s", cls.name),
         )
 
     @classmethod

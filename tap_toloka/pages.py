@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
+import contextlib
+import sys
 import typing as t
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +14,16 @@ import msgspec
 from msgspec import UNSET
 
 from tap_toloka import dates
-from tap_toloka.fitting import Row, attribute_of, can_be_named, checks, row_type
+from tap_toloka.bodies import (
+    REPLACED,
+    check_utf_8,
+    contains_nul,
+    pieces_with,
+    repaired,
+    without_values,
+)
+from tap_toloka.errors import UnusableError
+from tap_toloka.fitting import Row, attribute_of, can_be_named, checks, describe, row_type
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,14 +32,27 @@ if t.TYPE_CHECKING:
 
     from tap_toloka.splitting import Order
 
-_PIECE = 2**16  # bytes
 _MOST_IGNORED = 200  # fields; each costs a little time with each row
+_DEEP = 500  # levels, about half of what can be decoded with the least stack
+_MOST_WARNINGS = 10  # of single rows
+_LARGE = 50 * 2**20  # bytes of a row: without a setting, Meltano does not pass on more
+_LONGEST_NAME = 100  # characters of an id or a field in a message
+_LEVELS_LEFT = 0 if sys.version_info >= (3, 12) else 100
+"""Levels of nesting that are left for others: before Python 3.12 each call takes one, and targets
+decode rows deeper in their stack than this does."""
+
+_Result = t.TypeVar("_Result")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NO_FIELDS: Mapping[str, str] = {}
 
 LeaveOut = t.Callable[[Row], bool]
 """Tells whether a row of an answer is left out."""
+
+
+def _do_nothing(_: str) -> None:
+    """Take the place of a callback that nobody gave."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +96,9 @@ class PageReader:
     """Reads pages whose rows fit a schema, whatever Toloka sends. Threads may share it.
 
     A body is decoded once, for rows, ids and `has_more`; only what `fitting` leaves as it came is
-    looked at again, to check it. A field that is unknown is left out. A value that does not fit
-    its schema is an error.
+    looked at again, to check it. A field that is unknown is left out. Characters that targets
+    cannot store are replaced, see `bodies.repaired`. A value that does not fit its schema is an
+    error.
 
     Args:
         fields: Which fields are read.
@@ -83,9 +107,11 @@ class PageReader:
             is an array of rows, or one row, and no other page follows.
         id_field: The field that the list is sorted by; `None` if it is not read by ids.
         compute: Computes added fields of the rows of a page; `ValueError` if it cannot.
+        warn: Called with a line about each row in which characters were replaced, or that is very
+            large. After ten lines there is a last one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first two go by name
         self,
         fields: RowFields,
         on_unknown: Callable[[str], None],
@@ -93,19 +119,23 @@ class PageReader:
         rows_in: str | None = "items",
         id_field: str | None = "id",
         compute: Callable[[list[Row]], None] | None = None,
+        warn: Callable[[str], None] = _do_nothing,
     ) -> None:
         self._on_unknown = on_unknown
+        self._warn = warn
         self._rows_in = rows_in
         self._id_of = attrgetter(attribute_of(id_field)) if id_field else None
         self._compute = compute
         self._sent = {n: p for n, p in fields.printed.items() if n not in fields.added}
         self._sent |= fields.hidden
         self._required = [name for name in fields.required if name in self._sent]
-        self._checks = list(checks(self._sent).items())
-        self._dates = [attribute_of(name) for name in fields.dates if name in self._sent]
+        self._checks = [(name, attribute_of(name), c) for name, c in checks(self._sent).items()]
+        self._dates = [name for name in fields.dates if name in self._sent]
         self._added = frozenset(fields.added)
         self._hidden = [attribute_of(name) for name in fields.hidden]
         self._ignored = set(fields.ignored) - self._sent.keys() - self._added
+        self._names = [id_field] if id_field else self._required
+        self._warnings: set[str] = set()
         self._lock = Lock()
         self._make_decoder()
 
@@ -123,17 +153,27 @@ class PageReader:
             leave_out: Tells which rows are left out; it sees all fields that are read.
 
         Raises:
-            ValueError: If it is not JSON, no such page, or does not fit the schema.
+            ValueError: If it is not JSON, or no such page.
+            UnusableError: If it is, and a row does not fit the schema or is nested too deeply.
         """
-        _check_utf_8(body)
         # A line break between two values would end the line that they are printed in.
         body = body.replace(b"\n", b" ").replace(b"\r", b" ")
+        if contains_nul(body):
+            body = self._repaired(body, fields)
         try:
-            rows, has_more, unwanted = self._decode_page(body)
-            self._check(rows)
-        except RecursionError:
-            msg = "it is nested too deeply"
-            raise ValueError(msg) from None
+            page = self._read(body, fields)
+        except (ValueError, RecursionError) as error:
+            in_order = self._repaired(body, fields)
+            if in_order == body:
+                raise self._explained(error, body, fields) from None
+            return self.read(in_order, fields)
+        if len(body) > _LARGE:
+            self._warn_of_large_rows(body, fields)
+        return page
+
+    def _read(self, body: bytes, fields: Mapping[str, str]) -> Page:
+        check_utf_8(body)
+        rows, has_more, unwanted = _with_levels_left(self._decode_and_check, body)
         ids = list(map(self._id_of, rows)) if self._id_of else []
         self._fill_in(rows, fields)
         if leave_out:
@@ -146,14 +186,23 @@ class PageReader:
     def _fill_in(self, rows: list[Row], fields: Mapping[str, str]) -> None:
         """Bring dates into the one form, and add the fields that Toloka does not send."""
         for name in self._dates:
-            for row in rows:
-                if isinstance(text := getattr(row, name), str):
-                    setattr(row, name, dates.canonical(text))
+            self._unify_dates(rows, name)
         for name in self._added & fields.keys():
             for row in rows:
                 setattr(row, attribute_of(name), fields[name])
         if self._compute:
             self._compute(rows)
+
+    @staticmethod
+    def _unify_dates(rows: list[Row], name: str) -> None:
+        attribute = attribute_of(name)
+        for row in rows:
+            if isinstance(text := getattr(row, attribute), str):
+                try:
+                    setattr(row, attribute, dates.canonical(text))
+                except ValueError as error:
+                    msg = f"{error} at `{name}`"
+                    raise ValueError(msg) from None
 
     def _make_decoder(self) -> None:
         # Whether a field that is still unknown is noticed.
@@ -163,8 +212,19 @@ class PageReader:
         decode = _page_decoder(row, self._rows_in)
         self._decoder = (decode, [attribute_of(name) for name in ignored])
 
-    def _decode_page(self, body: bytes) -> tuple[list[Row], bool, list[str]]:
+    def _decode_and_check(self, body: bytes) -> tuple[list[Row], bool, list[str]]:
         """Return rows, `has_more`, and the attributes that nobody wants."""
+        found = self._decode_page(body)
+        for name, attribute, check in self._checks:
+            for row in found[0]:
+                if (value := getattr(row, attribute)) is not UNSET:
+                    try:
+                        check(value)
+                    except msgspec.ValidationError as error:
+                        raise ValueError(describe(error, of=name)) from None
+        return found
+
+    def _decode_page(self, body: bytes) -> tuple[list[Row], bool, list[str]]:
         decoder = self._decoder
         try:
             return (*decoder[0](body), decoder[1])
@@ -188,17 +248,101 @@ class PageReader:
                 self._ignored |= unknown
                 self._make_decoder()
         for name in sorted(unknown):
-            self._on_unknown(name)
+            self._on_unknown(name[:_LONGEST_NAME])
 
-    def _check(self, rows: list[Row]) -> None:
-        for name, check in self._checks:
-            for row in rows:
-                if (value := getattr(row, name)) is not UNSET:
-                    try:
-                        check(value)
-                    except msgspec.ValidationError as error:
-                        msg = f"{error} of the field {name!r}"
-                        raise ValueError(msg) from None
+    def _repaired(self, body: bytes, fields: Mapping[str, str]) -> bytes:
+        """Replace what targets cannot store, and warn of the rows in which it was."""
+        result, replaced = repaired(body)
+        if replaced:
+            with contextlib.suppress(msgspec.DecodeError, RecursionError):  # met again by `_read`
+                for row, kinds in pieces_with(replaced, result, self._raw_rows(result)):
+                    self._warn_of_replaced(row, kinds, fields)
+        return result
+
+    def _warn_of_replaced(
+        self, row: bytes, kinds: Iterable[str], fields: Mapping[str, str]
+    ) -> None:
+        values = {name: bytes(value) for name, value in _fields_of(row).items()}
+        names = [n for n in self._sent if any(one in values.get(n, b"") for one in REPLACED)]
+        if names:  # else it was in what is not printed
+            where = ", ".join(f"`{name}`" for name in names)
+            kind = ", ".join(sorted(kinds))
+            self._warn_once(f"{self._name_of(row, fields)}: {kind} replaced by U+FFFD in {where}")
+
+    def _warn_of_large_rows(self, body: bytes, fields: Mapping[str, str]) -> None:
+        for row in self._raw_rows(body):
+            if len(row) > _LARGE:
+                self._warn_once(
+                    f"{self._name_of(row, fields)} has {len(row) >> 20} MiB. Meltano passes on "
+                    "rows of up to half its setting `elt.buffer_size`, 50 MiB by default"
+                )
+
+    def _warn_once(self, text: str) -> None:
+        with self._lock:
+            if text in self._warnings or len(self._warnings) > _MOST_WARNINGS:
+                return
+            self._warnings.add(text)
+            if len(self._warnings) > _MOST_WARNINGS:
+                text = "Further rows with replaced characters, or very large ones, are not logged"
+        self._warn(text)
+
+    def _explained(self, error: Exception, body: bytes, fields: Mapping[str, str]) -> Exception:
+        """Return the error of a row, which every answer would have, else the error itself."""
+        try:
+            if not isinstance(error, RecursionError):
+                return self._misfit(body, fields) or error
+        except RecursionError:
+            pass  # of another row
+        return self._error_of_depth(body, fields)
+
+    def _error_of_depth(self, body: bytes, fields: Mapping[str, str]) -> Exception:
+        level = 2 if self._rows_in else int(body.lstrip().startswith(b"["))
+        with contextlib.suppress(ValueError):  # no rows, or cut off
+            depth, row = max(without_values(body, level))
+            if depth > _DEEP:
+                return UnusableError(
+                    f"{self._name_of(row, fields)} is nested too deeply. Exclude it with `filters`"
+                )
+        return ValueError("it is nested too deeply")
+
+    def _misfit(self, body: bytes, fields: Mapping[str, str]) -> UnusableError | None:
+        """Return the error of the first row that does not fit; `None` if it is the page's."""
+        try:
+            rows = self._raw_rows(body)
+        except msgspec.DecodeError:
+            return None
+        for row in rows:
+            try:
+                self._read(self._page_of(row), fields)
+            except ValueError as error:
+                if not _fields_of(row).keys() >= set(self._required):
+                    return None  # what has no key is no row of Toloka's
+                text = str(error)
+                if isinstance(error, msgspec.ValidationError):
+                    text = describe(error, within=f".{self._rows_in}[0]")
+                if text.endswith("`"):  # at a field
+                    text += ". Deselect the field to go on without it"
+                return UnusableError(
+                    f"{self._name_of(row, fields)} does not fit the schema: {text}"
+                )
+        return None
+
+    def _raw_rows(self, body: bytes) -> list[bytes]:
+        decode = _page_decoder(msgspec.Raw, self._rows_in, checks_more=False)
+        return list(map(bytes, decode(body)[0]))
+
+    def _page_of(self, row: bytes) -> bytes:
+        if self._rows_in is None:
+            return row
+        return b'{"%b": [%b], "has_more": false}' % (self._rows_in.encode(), row)
+
+    def _name_of(self, row: bytes, fields: Mapping[str, str]) -> str:
+        """Name a row by its ids and its owner, as `row 0001--2 (pool_id 77)`."""
+        values = {**_fields_of(row), **{n: msgspec.json.encode(v) for n, v in fields.items()}}
+        ids = " ".join(_shown(values[name]) for name in self._names if name in values)
+        owners = [name for name in dict.fromkeys(["pool_id", *fields]) if name in values]
+        owner = ", ".join(f"{name} {_shown(values[name])}" for name in owners)
+        return f"row {ids or 'without an id'}{owner and f' ({owner})'}"
 
 
 def as_objects(rows: Iterable[Row]) -> Iterator[dict[str, t.Any]]:
@@ -305,15 +449,29 @@ class IdCursor:
             raise ValueError(msg)
 
 
-def _check_utf_8(body: bytes) -> None:
-    """Raise if a body is not UTF-8: msgspec does not look into what it leaves as it came.
+def _with_levels_left(
+    read: Callable[[bytes], _Result], body: bytes, levels: int = _LEVELS_LEFT
+) -> _Result:
+    """Read a body so deep in the stack that so many levels of nesting are left for others."""
+    return _with_levels_left(read, body, levels - 1) if levels else read(body)
 
-    A piece at a time: a whole page as text takes four times its room if one emoji is in it.
-    """
-    decode = codecs.getincrementaldecoder("utf-8")().decode
-    for start in range(0, len(body), _PIECE):
-        decode(body[start : start + _PIECE])
-    decode(b"", final=True)
+
+def _fields_of(row: bytes) -> dict[str, msgspec.Raw]:
+    """Return the fields of a row as they came; none if it is no object."""
+    try:
+        return _decode_fields(row)
+    except msgspec.ValidationError:
+        return {}
+
+
+def _shown(value: msgspec.Raw | bytes) -> str:
+    """Return a value for a message: text as it is if it is short and printable, else its JSON."""
+    text = bytes(value).decode()
+    if text.startswith('"'):
+        text = msgspec.json.decode(value, type=str)
+    if len(text) > _LONGEST_NAME or not text.isprintable():
+        text = ascii(text[:_LONGEST_NAME])
+    return text
 
 
 def _page_decoder(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,17 @@ def printed(stream: type[TolokaStream], emulator: Emulator, *without: str) -> li
             row["operation_finished"] = in_one_form(finished)
         rows.append({name: value for name, value in row.items() if name not in without})
     return in_order(stream, rows)
+
+
+def stored(value: Any) -> Any:
+    """Replace what no target can store in decoded JSON, where Python keeps half a pair as it is."""
+    if isinstance(value, str):
+        return re.sub("[\ud800-\udfff\0]", "\ufffd", value)
+    if isinstance(value, list):
+        return [stored(item) for item in value]
+    if isinstance(value, dict):
+        return {stored(key): stored(item) for key, item in value.items()}
+    return value
 
 
 def in_order(stream: type[TolokaStream], records: Iterable[Row]) -> list[Row]:

@@ -211,9 +211,10 @@ def test_a_field_that_toloka_adds_is_left_out_and_named_once() -> None:
 
 def test_a_value_that_does_not_fit_ends_the_run_and_can_be_deselected() -> None:
     with Emulator(pools=[make_pool("1", ago(days=1), priority="high")]) as emulator:
-        config = config_for(emulator, max_retries=0)
-        with pytest.raises(TolokaError, match=r"\$\.items\[0\]\.priority"):
+        config = config_for(emulator)
+        with pytest.raises(TolokaError, match=r"pools: row 1 .* `priority`\. Deselect the field"):
             run_inside(config)
+        assert len(emulator.requests) == 1, "the next answer would be the same"
         run = run_inside(config, catalog=catalog_of("priority"))
     assert run.ids == ["1"]
 
