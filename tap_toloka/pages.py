@@ -161,17 +161,19 @@ class PageReader:
         if contains_nul(body):
             body = self._repaired(body, fields)
         try:
-            page = self._read(body, fields)
+            page = self._read(body, fields, leave_out)
         except (ValueError, RecursionError) as error:
             in_order = self._repaired(body, fields)
             if in_order == body:
                 raise self._explained(error, body, fields) from None
-            return self.read(in_order, fields)
+            return self.read(in_order, fields, leave_out)
         if len(body) > _LARGE:
             self._warn_of_large_rows(body, fields)
         return page
 
-    def _read(self, body: bytes, fields: Mapping[str, str]) -> Page:
+    def _read(
+        self, body: bytes, fields: Mapping[str, str], leave_out: LeaveOut | None = None
+    ) -> Page:
         check_utf_8(body)
         rows, has_more, unwanted = _with_levels_left(self._decode_and_check, body)
         ids = list(map(self._id_of, rows)) if self._id_of else []
