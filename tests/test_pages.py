@@ -24,6 +24,11 @@ SCHEMA: dict[str, Any] = {
         "count": {"type": ["integer", "null"]},
         "open": {"type": ["boolean", "null"]},
         "free": {"type": ["object", "null"]},
+        "any": {"type": ["string", "number", "boolean", "object", "array", "null"]},
+        "config": {
+            "type": ["string", "object", "array", "null"],
+            "items": {"type": ["object", "string", "null"]},
+        },
         "rules": {
             "type": ["array", "null"],
             "items": {
@@ -202,6 +207,8 @@ fitting: dict[str, st.SearchStrategy[Any]] = {
     "count": st.integers(-(2**60), 2**60),
     "open": st.booleans(),
     "free": objects,
+    "any": anything,
+    "config": st.text(max_size=5) | objects | st.lists(st.none() | st.text(max_size=5) | objects),
     "rules": st.lists(
         st.none()
         | st.fixed_dictionaries({}, optional={"from": st.integers(0, 9), "value": anything})
