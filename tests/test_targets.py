@@ -17,11 +17,12 @@ import pytest
 import yaml
 
 from tap_toloka.streams import STREAMS
+from tests.docs_helpers import Block, runs
 from tests.expected_rows import in_order, printed, whole_account
 from tests.loads import records_in, rows_in, without_nulls
 from tests.projects import REPOSITORY
 from tests.runner import Run, catalog_of_all, config_for, run_inside
-from toloka_emulator import POOL_IDS, Emulator
+from toloka_emulator import APP_PROJECT_IDS, POOL_IDS, Emulator, make_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,16 +84,16 @@ def read_all(times: int, **settings: Any) -> Loads:
     """Read all streams so many times."""
     with Emulator(rows=whole_account(20, seed=1)) as emulator:
         config = config_for(emulator, **settings)
-        runs = []
+        done = []
         for number in range(times):
-            runs.append(run_inside(config, catalog=catalog_of_all()))
+            done.append(run_inside(config, catalog=catalog_of_all()))
             if number == 0 and times > 1:
                 emulator.pools.change(POOL_IDS[0], reward_per_assignment=Decimal("15.250"))
         rows = {stream.name: [*map(without_nulls, printed(stream, emulator))] for stream in STREAMS}
     users = {row.get("user_id") for row in rows["assignments"]}
     rows["user_metadata"] = [row for row in rows["user_metadata"] if row["id"] in users]
     rows["requester"] *= times  # a row of each run
-    return Loads(runs, rows)
+    return Loads(done, rows)
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +249,26 @@ def test_postgres_holds_each_row_once_when_it_is_flattened(
         assert rows == in_order(stream, records)
         assert len(rows) == len(loads.rows[stream.name])
         assert {*columns[stream.name]} <= rows_in(database, "flat", stream.name)[0].keys()
+
+
+# Stream maps
+
+
+@runs("docs/targets.md#Names and keys that a target does not take")
+def test_stream_maps_rename_a_column_and_make_a_text_of_a_key(blocks: list[Block]) -> None:
+    (block,) = blocks
+    (batch,) = make_rows("app_batches", 1, seed=1)
+    batch |= {"app_project_id": APP_PROJECT_IDS[0], "current_time": "2026-10-01T12:00:00"}
+    owners = {"app_projects": list(make_rows("app_projects", 1))}
+    requester = make_rows("requester", 1)
+    rows = {"app_batches": [batch], "requester": requester, **owners}
+    with Emulator(rows=rows) as emulator:
+        config = config_for(emulator, stream_maps=json.loads(block.text))
+        messages = run_inside(config, catalog=catalog_of_all()).messages
+    schemas = {m["stream"]: m for m in messages if m["type"] == "SCHEMA"}
+    records = {m["stream"]: m["record"] for m in messages if m["type"] == "RECORD"}
+    assert "current_time" not in schemas["app_batches"]["schema"]["properties"]
+    assert records["app_batches"]["toloka_time"] == "2026-10-01T12:00:00.000Z"
+    assert schemas["requester"]["key_properties"] == ["id", "read_at"]
+    assert schemas["requester"]["schema"]["properties"]["read_at"].keys() == {"type"}
+    assert records["requester"]["read_at"].endswith("Z")
