@@ -16,7 +16,8 @@ psql: .venv/installed ## open psql on what `make run` has loaded, or run SQL="SE
 	@$(BIN)/python -m scripts.psql
 
 test: ## lint, type checks and all tests
-	@$(MAKE) --no-print-directory --jobs=2 .venv/installed .venv-toloka-kit/installed
+	@$(MAKE) --no-print-directory --jobs=2 .venv/installed .venv-toloka-kit/installed \
+		.venv-targets/installed
 	@$(MAKE) --no-print-directory lint types pytest
 
 lint: .venv/installed ## check style and formatting
@@ -29,7 +30,7 @@ types: .venv/installed ## check types
 	@echo "mypy"
 	@$(BIN)/mypy --no-error-summary
 
-pytest: .venv/installed .venv-toloka-kit/installed ## run the tests only
+pytest: .venv/installed .venv-toloka-kit/installed .venv-targets/installed ## run the tests only
 	@echo "pytest"
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
@@ -42,7 +43,7 @@ requirements: .venv/installed ## pin the latest versions in requirements-dev.txt
 		--no-annotate pyproject.toml requirements-dev.in --output-file requirements-dev.txt
 
 clean: ## delete everything made here: environments, plugins, state, the embedded database
-	rm -rf .venv .venv-toloka-kit .meltano .run .hypothesis .*_cache
+	rm -rf .venv .venv-toloka-kit .venv-targets .meltano .run .hypothesis .*_cache
 
 # Rebuilt when their sources change.
 
@@ -59,6 +60,12 @@ clean: ## delete everything made here: environments, plugins, state, the embedde
 	@echo "Making .venv-toloka-kit, for the tests that read the emulator with toloka-kit"
 	@$(PYTHON) -m venv .venv-toloka-kit
 	@.venv-toloka-kit/bin/pip install --quiet --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv-targets/installed: tests/targets/requirements.txt
+	@echo "Making .venv-targets, for the tests that load target-jsonl and target-sqlite"
+	@$(PYTHON) -m venv .venv-targets
+	@.venv-targets/bin/pip install --quiet --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 .meltano/installed: .venv/installed meltano.yml

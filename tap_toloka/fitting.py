@@ -129,10 +129,14 @@ def _check_number(text: str) -> None:
 
 
 def _kinds_of(schema: Mapping[str, t.Any]) -> list[str]:
-    """Return the types of a schema; none: any value will do, as for a type that JSON has not."""
+    """Return the types of a schema; none: any value will do.
+
+    So it is without a type, with one that JSON does not have, and with all that it has: the `items`
+    of such a schema are for readers of the catalog only.
+    """
     declared = schema.get("type", [])
     kinds = [declared] if isinstance(declared, str) else list(declared)
-    return kinds if {*kinds} <= _KINDS else []
+    return kinds if {*kinds} <= _KINDS and not {*kinds} >= _KINDS - {"integer"} else []
 
 
 def _decoded_type(schema: Mapping[str, t.Any]) -> t.Any:  # noqa: ANN401  # a type

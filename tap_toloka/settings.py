@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
-from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
+from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG, FLATTENING_CONFIG
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_toloka import dates
@@ -171,6 +171,11 @@ SETTINGS = th.PropertiesList(
     additional_properties=False,
 ).to_dict()
 SETTINGS["properties"] |= EMIT_ACTIVATE_VERSION_CONFIG["properties"]
+# PostgreSQL cuts names after 63 bytes, and some of ours would be the same.
+SETTINGS["properties"]["flattening_max_key_length"] = {
+    **FLATTENING_CONFIG["properties"]["flattening_max_key_length"],
+    "default": 63,
+}
 
 PREFIX = "TAP_TOLOKA_"
 """What the variables begin with that `--config=ENV` reads."""

@@ -84,7 +84,7 @@ def _facts_of(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _facts_within(path: str, schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    types = schema.get("type", "any")
+    types = schema["type"]
     what = types if isinstance(types, str) else ", ".join(types)
     yield path, f"{what} as {schema['format']}" if "format" in schema else what
     for name, inner in schema.get("properties", {}).items():

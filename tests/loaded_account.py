@@ -130,5 +130,10 @@ def borderline_cases(now: datetime) -> dict[str, list[Json]]:
             status = "REJECTED" if number % 3 == 0 else "ACCEPTED"
             assignments.append(assignment(9_000_007, status, ago(days=10), user_id=user))
     assignments.append(assignment(9_000_001, "ACCEPTED", ago(days=70), tasks=[], submitted=None))
-    bonus = {"id": "9000001", "amount": Decimal("0.015"), "created": ago(days=400)}
+    bonus = {
+        "id": "9000001",
+        "user_id": "e" * 32,
+        "amount": Decimal("0.015"),
+        "created": ago(days=400),
+    }
     return {"pools": pools, "assignments": assignments, "user_bonuses": [bonus]}

@@ -67,19 +67,31 @@ class Loads:
 
     def rows(self, stream: str) -> list[Json]:
         """Return the rows of a table, with the target's own columns."""
-        query = SQL("SELECT * FROM tap_toloka.{}").format(Identifier(stream))
-        with self._database.connect(row_factory=dict_row) as connection:
-            rows: list[Json] = connection.execute(query).fetchall()
-        return rows
+        return rows_in(self._database, "tap_toloka", stream)
 
     def records(self, stream: type[TolokaStream]) -> list[Json]:
         """Return the rows of a table as the tap printed them, without what is NULL."""
-        rows = [without_nulls(without_own_columns(row)) for row in self.rows(stream.name)]
-        for row in rows:
-            for name, value in row.items():
-                if isinstance(value, datetime):
-                    row[name] = value.isoformat(timespec="milliseconds") + "Z"
-        return in_order(stream, rows)
+        return records_in(self._database, "tap_toloka", stream)
+
+
+def rows_in(database: Database, schema: str, stream: str) -> list[Json]:
+    """Return the rows of a table, with the target's own columns."""
+    query = SQL("SELECT * FROM {}").format(Identifier(schema, stream))
+    with database.connect(row_factory=dict_row) as connection:
+        rows: list[Json] = connection.execute(query).fetchall()
+    return rows
+
+
+def records_in(database: Database, schema: str, stream: type[TolokaStream]) -> list[Json]:
+    """Return the rows of a table as the tap printed them, without what is NULL."""
+    rows = [
+        without_nulls(without_own_columns(row)) for row in rows_in(database, schema, stream.name)
+    ]
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, datetime):
+                row[name] = value.isoformat(timespec="milliseconds") + "Z"
+    return in_order(stream, rows)
 
 
 def without_nulls(row: Json) -> Json:

@@ -5,6 +5,7 @@ To renew it: `python -m tests.catalog`, which names what breaks tables that are 
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,43 @@ from tests.runner import catalog_of_all, config_for, run_inside
 from toloka_emulator import Emulator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.databases import Database
     from tests.projects import Project
     from tests.runner import Run
 
 Json = dict[str, Any]
 
+JSON_TYPES = {"string", "number", "integer", "boolean", "object", "array", "null"}
+
 
 def test_the_catalog_is_as_the_file_has_it() -> None:
     assert catalog.found() == catalog.kept(), "see tests/catalog.py"
+
+
+def test_every_property_and_every_array_has_a_type() -> None:
+    """Without these some targets fail, or make up a type."""
+    with Emulator() as emulator:
+        run = run_inside(config_for(emulator), catalog=catalog_of_all())
+    schemas = {m["stream"]: m["schema"] for m in run.messages if m["type"] == "SCHEMA"}
+    assert schemas.keys() == {stream.name for stream in STREAMS}
+    assert [*itertools.chain(*itertools.starmap(untyped_parts, schemas.items()))] == []
+
+
+def untyped_parts(path: str, schema: Json) -> Iterator[str]:
+    """Yield what in a schema has no type or no items that it should have, or one JSON lacks."""
+    types = {schema["type"]} if isinstance(schema.get("type"), str) else {*schema.get("type", [])}
+    if not types or not types <= JSON_TYPES:
+        yield f"{path} has no type"
+    if "array" in types and "items" not in schema:
+        yield f"{path} has no items"
+    if "object" in types and path.endswith("[]") and "properties" not in schema:
+        yield f"{path} has no properties, which the SDK looks for in elements of arrays"
+    for name, inner in schema.get("properties", {}).items():
+        yield from untyped_parts(f"{path}.{name}", inner)
+    if "items" in schema:
+        yield from untyped_parts(f"{path}[]", schema["items"])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_toloka.streams import STREAMS
-from tests import test_docs_commands, test_docs_meltano  # noqa: F401  # they say what they run
+from tests import (  # they say what they run
+    test_docs_commands,  # noqa: F401
+    test_docs_meltano,  # noqa: F401
+    test_targets,  # noqa: F401
+)
 from tests.docs_helpers import (
     PAGES,
     REPOSITORY,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -160,48 +156,3 @@ def test_all_changes_are_loaded_though_one_run_fails_and_some_happen_during_anot
         for stream in CHANGING:
             expected = [without_nulls(row) for row in printed(stream, account)]
             assert loads.records(stream) == expected != records[stream.name]
-
-
-@pytest.mark.skipif(sys.version_info >= (3, 14), reason="the loader is not for this Python")
-def test_pools_are_in_duckdb_row_for_row(project: Project) -> None:
-    project.install("target-duckdb")
-    with Emulator(make_pools(30, seed=5)) as emulator:
-        done = project.meltano(
-            *("run", "tap-toloka", "target-duckdb"),
-            TAP_TOLOKA_TOKEN=emulator.key,
-            TAP_TOLOKA_API_URL=emulator.url,
-            TAP_TOLOKA__SELECT='["pools.*"]',
-        )
-        held = emulator.pools.rows()
-    assert done.returncode == 0, done.stderr
-    assert "deprecat" not in done.stderr.lower()
-    columns = ("id", "private_name", "status", "created", "filter")
-    assert _in_duckdb(project) == [
-        {**dict.fromkeys(columns), **_in_table({k: v for k, v in pool.items() if k in columns})}
-        for pool in held
-    ]
-
-
-def _in_duckdb(project: Project) -> list[Json]:
-    """Read some columns of the pools, in order of id, with the DuckDB that the loader has."""
-    script = """
-import duckdb, json
-with duckdb.connect("toloka.duckdb", read_only=True) as file:
-    pools = file.sql("FROM tap_toloka.pools ORDER BY id::INT")
-    rows = pools.select("id", "private_name", "status", "created", "filter").fetchall()
-    print(json.dumps(rows, default=str))
-"""
-    python = project.root / ".meltano/loaders/target-duckdb/venv/bin/python"
-    done = subprocess.run(
-        [python, "-c", script], cwd=project.root, stdout=subprocess.PIPE, check=True
-    )
-    return [
-        {
-            "id": pool_id,
-            "private_name": name,
-            "status": status,
-            "created": datetime.fromisoformat(created),
-            "filter": json.loads(found or "null", parse_float=Decimal),
-        }
-        for pool_id, name, status, created, found in json.loads(done.stdout)
-    ]

@@ -27,6 +27,10 @@ SCHEMA: dict[str, Any] = {
         "count": {"type": ["integer", "null"]},
         "open": {"type": ["boolean", "null"]},
         "free": {"type": ["object", "null"]},
+        "config": {
+            "type": ["string", "object", "array", "null"],
+            "items": {"type": ["object", "string", "null"]},
+        },
         "rules": {
             "type": ["array", "null"],
             "items": {
@@ -149,6 +153,8 @@ def test_unknown_fields_are_left_out_and_named_once() -> None:
         ('{"id": "7", "created": "9999-12-31T23:59:59-05:00"}', "row 7 .*9999-12-31.* `created`"),
         ('{"id": "7\\u001b[2K%s", "count": ""}' % ("x" * 1_000), r"row '7\\x1b\[2Kx*' does"),
         ('{"id": "7", "pool_id": "12", "count": ""}', r"row 7 \(pool_id 12\) .* at `count`"),
+        ('{"id": "7", "config": 5}', "row 7 .* at `config`"),
+        ('{"id": "7", "config": [5]}', "row 7 .* at `config"),
     ],
 )
 @pytest.mark.parametrize("rows_in", ["items", None])
@@ -264,6 +270,7 @@ fitting: dict[str, st.SearchStrategy[Any]] = {
     "count": st.integers(-(2**60), 2**60),
     "open": st.booleans(),
     "free": objects,
+    "config": st.text(max_size=5) | objects | st.lists(st.none() | st.text(max_size=5) | objects),
     "rules": st.lists(
         st.none()
         | st.fixed_dictionaries({}, optional={"from": st.integers(0, 9), "value": anything})
@@ -294,6 +301,17 @@ def test_a_row_that_is_read_fits_the_schema(row: dict[str, Any]) -> None:
         text = printed(page(json.dumps(row)))
         Draft202012Validator(SCHEMA).validate(json.loads(text))
         assert json.loads(text).keys() == row.keys() - {"new"}
+
+
+@given(anything)
+def test_a_field_of_all_types_may_hold_anything(value: Any) -> None:
+    kinds = ["string", "number", "boolean", "object", "array", "null"]
+    schema = {"type": kinds, "items": {"type": [kind for kind in kinds if kind != "array"]}}
+    inner = {"type": "array", "items": {"type": "object", "properties": {"value": schema}}}
+    row = {"id": "1", "errors": [{"value": value}]}
+    fields = {"id": {"type": "string"}, "errors": inner}
+    (read,) = rows_of(page(json.dumps(row)), printed=fields)
+    assert json.loads(msgspec.json.encode(read)) == row
 
 
 def test_letters_of_many_bytes_may_stand_anywhere() -> None:

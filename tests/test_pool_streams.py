@@ -123,10 +123,11 @@ def test_one_bookmark_is_enough_for_a_thousand_pools() -> None:
         run = run_inside(config, stream="assignments")
         assert len(pools_requested(emulator)) == 1000
     assert run.ids
-    assert len(json.dumps(run.state)) < 2048
-    assert run.state
-    assert len(run.state["bookmarks"]["assignments"].pop("skipped")) == 50
-    assert run.state == state_of(
+    state = run.state
+    assert state
+    assert len(json.dumps(state)) < 2048
+    assert len(state["bookmarks"]["assignments"].pop("skipped")) == 50
+    assert state == state_of(
         Assignments, "2024-05-06T07:08:09.000", project_id="10001,133047,74175,81776,9000"
     )
 

@@ -17,6 +17,7 @@ from toloka_emulator import (
     RESOURCES,
     Dice,
     Table,
+    make_account,
     make_large_account,
     make_pools,
     make_row,
@@ -27,6 +28,8 @@ from toloka_emulator import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from toloka_emulator import Emulator, Json
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -38,6 +41,51 @@ DATES: dict[str, list[set[str]]] = {
     "REJECTED": [{"submitted", "rejected"}],
     "SKIPPED": [{"skipped"}],
     "EXPIRED": [{"expired"}],
+}
+
+# What a row never lacks, beside its id, by list; within an object that may be absent, what it has.
+QUALITY_CONTROL = {
+    f"quality_control.configs[].{field}"
+    for field in (
+        "collector_config.type",
+        "collector_config.uuid",
+        "collector_config.parameters",
+        "rules[].conditions[].key",
+        "rules[].conditions[].operator",
+        "rules[].conditions[].value",
+        "rules[].action.type",
+        "rules[].action.parameters.scope",
+    )
+}
+REQUIRED: dict[str, set[str]] = {
+    "projects": {
+        "task_spec.input_spec",
+        "task_spec.output_spec",
+        "task_spec.view_spec.settings",
+        *QUALITY_CONTROL,
+    },
+    "pools": {
+        *QUALITY_CONTROL,
+        "quality_control.training_requirement.training_pool_id",
+        "quality_control.training_requirement.training_passing_skill_value",
+        "dynamic_pricing_config.type",
+        "dynamic_pricing_config.intervals",
+        "mixer_config.real_tasks_count",
+        "mixer_config.golden_tasks_count",
+        "mixer_config.training_tasks_count",
+        "dynamic_overlap_config.type",
+        "dynamic_overlap_config.max_overlap",
+        "dynamic_overlap_config.min_confidence",
+        "dynamic_overlap_config.answer_weight_skill_id",
+        "dynamic_overlap_config.fields[].name",
+        "defaults.default_overlap_for_new_task_suites",
+    },
+    "user_skills": {"skill_id", "user_id", "value"},
+    "user_bonuses": {"user_id", "amount"},
+    "tasks": {"pool_id"},
+    "task_suites": {"pool_id", "tasks"},
+    "app_projects": {"errors[].code", "errors[].message"},
+    "app_items": {"app_project_id", "input_data", "errors[].code", "errors[].message"},
 }
 
 every_list = pytest.mark.parametrize("name", sorted(RESOURCES))
@@ -65,6 +113,29 @@ def test_a_row_is_made_of_what_is_given_and_of_all_else_that_such_a_row_can_have
     assert all(row.items() >= given.items() for row in rows)
     for date in resource.dates[:1]:
         assert all(row[resource.field_of(date)].startswith(print_exactly(NOW)) for row in rows)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_no_row_lacks_what_toloka_always_answers(name: str) -> None:
+    rows = [*make_rows(name, 400, seed=1), make_row(name, Dice(0), NOW, id="7")]
+    rows += make_account(pools=9, assignments=90, now=NOW)[name]
+    for path in REQUIRED[name]:
+        found = [value for row in rows for value in values_at(path.split("."), row)]
+        assert found, f"{path} is nowhere"
+        assert None not in found, path
+
+
+def values_at(path: Sequence[str], value: Any) -> Iterator[Any]:
+    """Give the values at a path; None where the last object has none."""
+    if not path:
+        yield value
+        return
+    name, _, is_array = path[0].partition("[")
+    inner = value.get(name)
+    if inner is None and len(path) > 1:
+        return  # the object may be absent
+    for part in inner if is_array and inner is not None else [inner]:
+        yield from values_at(path[1:], part)
 
 
 def test_pools_are_of_every_kind() -> None:

@@ -14,6 +14,7 @@ REQUESTER = {"id": OWNER["id"], "role": "REQUESTER", "myself": True}
 """Who writes a message; a Toloker is `{"id": …, "role": "USER"}`."""
 
 SKILL_VALUES = tuple(Decimal(text) for text in ("100", "0", "66.667", "87.50", "33.3333333333333"))
+BONUSES = tuple(amount for amount in values.AMOUNTS if amount)  # at least 0.005 (openapi)
 EVENTS = RESOURCES["webhook_subscriptions"].filters["event_type"].values
 SCOPES = RESOURCES["user_restrictions"].filters["scope"].values
 FOLDERS: tuple[list[str], ...] = (
@@ -106,7 +107,7 @@ def _user_bonus(dice: Dice, _at: datetime, _facts: Json) -> Json:
     silent = dice.chance(0.3)
     return {
         "user_id": dice.pick(values.USER_IDS),
-        "amount": dice.pick(values.AMOUNTS),
+        "amount": dice.pick(BONUSES),
         "private_comment": dice.pick(values.COMMENTS),
         "public_title": None if silent else dice.pick(values.TRANSLATIONS),
         "public_message": None if silent else dice.pick(values.TRANSLATIONS),

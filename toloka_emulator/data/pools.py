@@ -33,13 +33,13 @@ CLOSE_REASONS = ("MANUAL", "EXPIRED", "COMPLETED", "NOT_ENOUGH_BALANCE", "BLOCKE
 TOP_PERCENT = {"type": "TOP_PERCENTAGE_BY_QUALITY", "percent": 90}
 BEST_USERS = {"type": "BEST_CONCURRENT_USERS_BY_QUALITY", "count": 20}
 
-# What an action of quality control has as parameters.
+# What an action of quality control has as parameters. The openapi requires `scope` for all.
 ACTIONS: dict[str, Json] = {
     "RESTRICTION_V2": {"scope": "PROJECT", "duration": 10, "duration_unit": "DAYS"},
-    "SET_SKILL_FROM_OUTPUT_FIELD": {"skill_id": "12648", "from_field": "result"},
-    "SET_SKILL": {"skill_id": "12649", "skill_value": 1},
-    "CHANGE_OVERLAP": {"delta": 1, "open_pool": True},
-    "REJECT_ALL_ASSIGNMENTS": {"public_comment": "Слишком много ошибок"},
+    "SET_SKILL_FROM_OUTPUT_FIELD": {"scope": "POOL", "skill_id": "12648", "from_field": "result"},
+    "SET_SKILL": {"scope": "POOL", "skill_id": "12649", "skill_value": 1},
+    "CHANGE_OVERLAP": {"scope": "POOL", "delta": 1, "open_pool": True},
+    "REJECT_ALL_ASSIGNMENTS": {"scope": "POOL", "public_comment": "Слишком много ошибок"},
 }
 # Collectors, each with a condition and an action.
 RULES: tuple[tuple[str, str, str, object, str], ...] = (

@@ -31,18 +31,21 @@ _FIRST: dict[str, Sequence[Json]] = {
     ],
 }
 
-# Fields that no row lacks, beside ids and dates: what toloka-kit 1.2.3 cannot do without, and what
-# tells of other fields.
+# Fields that no row lacks, beside ids and dates: what the openapi requires, what toloka-kit 1.2.3
+# cannot do without, and what tells of other fields.
 _REQUIRED = {
     "pools": {*pools.make_pool("", "")},
     "projects": {"assignments_issuing_type", "assignments_issuing_view_config"},
     "user_restrictions": {"scope"},
+    "user_skills": {"skill_id", "user_id", "value"},
+    "user_bonuses": {"user_id", "amount"},
     "operations": {"type"},
     "operation_logs": {"type"},
     "assignments": {"status"},
     "tasks": {"overlap", "infinite_overlap"},
-    "task_suites": {"overlap", "infinite_overlap"},
+    "task_suites": {"tasks", "overlap", "infinite_overlap"},
     "attachments": {"attachment_type"},
+    "app_items": {"input_data"},
 }
 
 

@@ -1,0 +1,274 @@
+"""What targets make of all 22 streams, loaded twice: rows, keys, amounts, dates, nested values."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tap_toloka.streams import STREAMS
+from tests.docs_helpers import Block, runs
+from tests.expected_rows import in_order, printed, whole_account
+from tests.loads import records_in, rows_in, without_nulls
+from tests.projects import REPOSITORY
+from tests.runner import Run, catalog_of_all, config_for, run_inside
+from toloka_emulator import APP_PROJECT_IDS, POOL_IDS, Emulator, make_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_toloka.client import TolokaStream
+    from tests.databases import Database
+    from tests.projects import Project
+
+Json = dict[str, Any]
+Rows = dict[str, list[Json]]
+"""Rows by stream, in the order of their keys."""
+
+VENV = REPOSITORY / ".venv-targets/bin"
+DEPTHS = (1, 2, 3, 5, 10)
+LONGEST_NAME = 63
+"""Bytes of a name in PostgreSQL; what is longer is cut off."""
+
+# target-sqlite 0.2.0 was written for Python 3.9 and earlier.
+TARGET_SQLITE = """
+import collections.abc
+collections.MutableMapping = collections.abc.MutableMapping
+from target_sqlite import main
+main()
+"""
+READ_DUCKDB = """
+import duckdb, json, sys
+with duckdb.connect(sys.argv[1], read_only=True) as file:
+    rows = {}
+    for (table,) in file.sql("SELECT table_name FROM duckdb_tables()").fetchall():
+        found = file.sql(f"FROM tap_toloka.{table}")
+        rows[table] = [dict(zip(found.columns, row)) for row in found.fetchall()]
+    print(json.dumps(rows, default=lambda date: date.isoformat(timespec="milliseconds") + "Z"))
+"""
+
+
+@dataclass(frozen=True)
+class Loads:
+    """Runs that read everything.
+
+    Attributes:
+        runs: The runs; after the first one a pool got another price.
+        rows: The rows that there are in the end, without what is null.
+    """
+
+    runs: list[Run]
+    rows: Rows
+
+    def into(self, *target: str | Path, config: Json, folder: Path) -> None:
+        """Load the runs, each by a process of its own."""
+        file = folder / "config.json"
+        file.write_text(json.dumps(config))
+        for run in self.runs:
+            command = [*map(str, target), "--config", str(file)]
+            done = subprocess.run(command, input=run.output, capture_output=True, check=False)
+            assert done.returncode == 0, done.stderr.decode()
+
+
+def read_all(times: int, **settings: Any) -> Loads:
+    """Read all streams so many times."""
+    with Emulator(rows=whole_account(20, seed=1)) as emulator:
+        config = config_for(emulator, **settings)
+        done = []
+        for number in range(times):
+            done.append(run_inside(config, catalog=catalog_of_all()))
+            if number == 0 and times > 1:
+                emulator.pools.change(POOL_IDS[0], reward_per_assignment=Decimal("15.250"))
+        rows = {stream.name: [*map(without_nulls, printed(stream, emulator))] for stream in STREAMS}
+    users = {row.get("user_id") for row in rows["assignments"]}
+    rows["user_metadata"] = [row for row in rows["user_metadata"] if row["id"] in users]
+    rows["requester"] *= times  # a row of each run
+    return Loads(done, rows)
+
+
+@pytest.fixture(scope="module")
+def loads() -> Loads:
+    """Read all streams twice, with the default settings."""
+    return read_all(2)
+
+
+def settings_of(target: str) -> Json:
+    """Return the settings that `meltano.yml` gives to a target, but for places."""
+    loaders = yaml.safe_load((REPOSITORY / "meltano.yml").read_text())["plugins"]["loaders"]
+    (loader,) = [loader for loader in loaders if loader["name"] == target]
+    values = {setting["name"]: setting.get("value") for setting in loader["settings"]}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and not str(value).startswith(("$", "~"))
+    }
+
+
+def target_in(project: Project, name: str) -> Path:
+    """Return the program of a loader that Meltano has installed."""
+    return project.root / ".meltano/loaders" / name / "venv/bin" / name
+
+
+# target-jsonl, target-sqlite, target-duckdb, target-postgres
+
+
+def test_jsonl_files_hold_the_records_of_both_runs(loads: Loads, tmp_path: Path) -> None:
+    config = {"destination_path": str(tmp_path), "do_timestamp_file": False}
+    loads.into(VENV / "target-jsonl", config=config, folder=tmp_path)
+    for stream in STREAMS:
+        lines = (tmp_path / f"{stream.name}.jsonl").read_text().splitlines()
+        messages = [message for run in loads.runs for message in run.messages]
+        assert [json.loads(line, parse_float=Decimal) for line in lines] == [
+            message["record"]
+            for message in messages
+            if message["type"] == "RECORD" and message["stream"] == stream.name
+        ]
+
+
+def test_sqlite_holds_each_row_once(loads: Loads, tmp_path: Path) -> None:
+    config = {"database": str(tmp_path / "toloka")}
+    loads.into(VENV / "python", "-c", TARGET_SQLITE, config=config, folder=tmp_path)
+    with closing(sqlite3.connect(tmp_path / "toloka.db")) as database:
+        database.row_factory = sqlite3.Row
+        for stream in STREAMS:
+            found = [dict(row) for row in database.execute(f"SELECT * FROM {stream.name}")]  # noqa: S608
+            rows = in_order(stream, map(without_nulls, found))
+            expected = loads.rows[stream.name]
+            assert amounts(rows, stream, "string") == amounts(expected, stream, "string")
+            for kind in ("array", "object"):  # those with properties are columns of their own
+                columns = [*of_type(stream, kind) & found[0].keys()]
+                for row, held in zip(rows, expected, strict=True):
+                    texts = {name: ast.literal_eval(row[name]) for name in columns if name in row}
+                    assert texts == inexact({n: held[n] for n in columns if n in held})
+            owners = [row["owner"].get("id") for row in expected if "owner" in row]
+            assert [row["owner__id"] for row in rows if "owner__id" in row] == [
+                *filter(None, owners)
+            ]
+
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="DuckDB 1.2, which the loader needs, has no wheel for it"
+)
+def test_duckdb_holds_each_row_once(loads: Loads, project: Project, tmp_path: Path) -> None:
+    project.install("target-duckdb")
+    target, path = target_in(project, "target-duckdb"), tmp_path / "toloka.duckdb"
+    config = {"path": str(path), "default_target_schema": "tap_toloka"}
+    loads.into(target, config={**settings_of("target-duckdb"), **config}, folder=tmp_path)
+    command = [str(target.with_name("python")), "-c", READ_DUCKDB, str(path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    tables = json.loads(done.stdout)
+    for stream in STREAMS:
+        rows = in_order(stream, map(without_nulls, tables[stream.name]))
+        # Empty texts have become NULL.
+        expected = [{n: v for n, v in row.items() if v != ""} for row in loads.rows[stream.name]]
+        assert amounts(rows, stream, "string") == amounts(expected, stream, "string")
+        nested = of_type(stream, "array") | of_type(stream, "object")
+        for row, held in zip(rows, expected, strict=True):
+            texts = {name: json.loads(row[name]) for name in nested & row.keys()}
+            assert texts == inexact({name: held[name] for name in nested & held.keys()})
+
+
+def test_postgres_holds_each_row_once_with_all_its_digits(
+    loads: Loads, installed: Project, database: Database, tmp_path: Path
+) -> None:
+    config = {"sqlalchemy_url": database.url, "default_target_schema": "tap_toloka"}
+    config = {**settings_of("target-postgres"), **config}
+    loads.into(target_in(installed, "target-postgres"), config=config, folder=tmp_path)
+    for stream in STREAMS:
+        rows = records_in(database, "tap_toloka", stream)
+        if stream.name == "requester":
+            assert len({row.pop("read_at") for row in rows}) == len(loads.runs)
+        assert rows == loads.rows[stream.name]
+
+
+def of_type(stream: type[TolokaStream], kind: str) -> set[str]:
+    """Return the fields of a stream that are of a type."""
+    schema = json.loads((REPOSITORY / f"tap_toloka/schemas/{stream.name}.json").read_text())
+    return {name for name, field in schema["properties"].items() if kind in field["type"]}
+
+
+def amounts(rows: list[Json], stream: type[TolokaStream], *kinds: str) -> list[Json]:
+    """Return the values of rows that are no arrays and no objects; numbers as floats."""
+    fields = set[str]().union(*(of_type(stream, kind) for kind in (*kinds, "integer", "boolean")))
+    numbers = of_type(stream, "number")
+    return [
+        {name: row[name] for name in fields & row.keys() - {"read_at"}}
+        | {name: float(row[name]) for name in numbers & row.keys()}
+        for row in rows
+    ]
+
+
+def inexact(value: Json) -> Json:
+    """Return a value with its decimals as floats."""
+    found: Json = json.loads(json.dumps(value, default=float))
+    return found
+
+
+# Flattening
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_flattened_names_are_still_different_when_postgres_has_cut_them(depth: int) -> None:
+    settings = {"flattening_enabled": True, "flattening_max_depth": depth}
+    with Emulator() as emulator:
+        run = run_inside(config_for(emulator, **settings), catalog=catalog_of_all())
+    schemas = {m["stream"]: m["schema"] for m in run.messages if m["type"] == "SCHEMA"}
+    assert len(schemas) == len(STREAMS)
+    for stream, schema in schemas.items():
+        names = Counter(name.encode()[:LONGEST_NAME].lower() for name in schema["properties"])
+        assert {name: count for name, count in names.items() if count > 1} == {}, stream
+        assert max(map(len, schema["properties"])) <= LONGEST_NAME
+
+
+def test_postgres_holds_each_row_once_when_it_is_flattened(
+    installed: Project, database: Database, tmp_path: Path
+) -> None:
+    loads = read_all(1, flattening_enabled=True, flattening_max_depth=5)
+    config = {"sqlalchemy_url": database.url, "default_target_schema": "flat"}
+    config = {**settings_of("target-postgres"), **config}
+    loads.into(target_in(installed, "target-postgres"), config=config, folder=tmp_path)
+    (messages,) = (run.messages for run in loads.runs)
+    columns = {m["stream"]: m["schema"]["properties"] for m in messages if m["type"] == "SCHEMA"}
+    for stream in STREAMS:
+        rows = records_in(database, "flat", stream)
+        records = [
+            without_nulls(message["record"])
+            for message in messages
+            if message["type"] == "RECORD" and message["stream"] == stream.name
+        ]
+        assert rows == in_order(stream, records)
+        assert len(rows) == len(loads.rows[stream.name])
+        assert {*columns[stream.name]} <= rows_in(database, "flat", stream.name)[0].keys()
+
+
+# Stream maps
+
+
+@runs("docs/targets.md#Names and keys that a target does not take")
+def test_stream_maps_rename_a_column_and_make_a_text_of_a_key(blocks: list[Block]) -> None:
+    (block,) = blocks
+    (batch,) = make_rows("app_batches", 1, seed=1)
+    batch |= {"app_project_id": APP_PROJECT_IDS[0], "current_time": "2026-10-01T12:00:00"}
+    owners = {"app_projects": list(make_rows("app_projects", 1))}
+    requester = make_rows("requester", 1)
+    rows = {"app_batches": [batch], "requester": requester, **owners}
+    with Emulator(rows=rows) as emulator:
+        config = config_for(emulator, stream_maps=json.loads(block.text))
+        messages = run_inside(config, catalog=catalog_of_all()).messages
+    schemas = {m["stream"]: m for m in messages if m["type"] == "SCHEMA"}
+    records = {m["stream"]: m["record"] for m in messages if m["type"] == "RECORD"}
+    assert "current_time" not in schemas["app_batches"]["schema"]["properties"]
+    assert records["app_batches"]["toloka_time"] == "2026-10-01T12:00:00.000Z"
+    assert schemas["requester"]["key_properties"] == ["id", "read_at"]
+    assert schemas["requester"]["schema"]["properties"]["read_at"].keys() == {"type"}
+    assert records["requester"]["read_at"].endswith("Z")
