@@ -51,8 +51,6 @@ def untyped_parts(path: str, schema: Json) -> Iterator[str]:
         yield f"{path} has no type"
     if "array" in types and "items" not in schema:
         yield f"{path} has no items"
-    if "object" in types and path.endswith("[]") and "properties" not in schema:
-        yield f"{path} has no properties, which the SDK looks for in elements of arrays"
     for name, inner in schema.get("properties", {}).items():
         yield from untyped_parts(f"{path}.{name}", inner)
     if "items" in schema:

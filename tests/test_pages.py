@@ -311,7 +311,7 @@ def test_a_field_of_all_types_may_hold_anything(value: Any) -> None:
     row = {"id": "1", "errors": [{"value": value}]}
     fields = {"id": {"type": "string"}, "errors": inner}
     (read,) = rows_of(page(json.dumps(row)), printed=fields)
-    assert json.loads(msgspec.json.encode(read)) == row
+    assert json.loads(msgspec.json.encode(read)) == stored(row)
 
 
 def test_letters_of_many_bytes_may_stand_anywhere() -> None:
