@@ -290,14 +290,8 @@ class PageReader:
 
     def _explained(self, error: Exception, body: bytes, fields: Mapping[str, str]) -> Exception:
         """Return the error of a row, which every answer would have, else the error itself."""
-        try:
-            if not isinstance(error, RecursionError):
-                return self._misfit(body, fields) or error
-        except RecursionError:
-            pass  # of another row
-        return self._error_of_depth(body, fields)
-
-    def _error_of_depth(self, body: bytes, fields: Mapping[str, str]) -> Exception:
+        if not isinstance(error, RecursionError):
+            return self._misfit(body, fields) or error
         level = 2 if self._rows_in else int(body.lstrip().startswith(b"["))
         with contextlib.suppress(ValueError):  # no rows, or cut off
             depth, row = max(without_values(body, level))
