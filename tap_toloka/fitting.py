@@ -18,13 +18,13 @@ from types import GenericAlias
 import msgspec
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
 Row = t.Any
 """One row: a struct made by `row_type`. A field that is absent is `msgspec.UNSET`."""
 
 Check = t.Callable[[msgspec.Raw], object]
-"""Raises `msgspec.ValidationError` if a value is not of its type."""
+"""Raises `ValueError` if a value is not of its type, of which `describe` says where."""
 
 # Also within objects, as flattening makes columns of what is in them.
 _Integer = t.Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -87,13 +87,13 @@ def row_type(
 def checks(properties: Mapping[str, t.Any]) -> dict[str, Check]:
     """Return, by attribute, how the values are checked that `row_type` leaves as they came."""
     return {
-        attribute_of(name): _decoder(_type_of(schema, name))
+        attribute_of(name): _check_for(_type_of(schema, name))
         for name, schema in properties.items()
         if _decoded_type(schema) is msgspec.Raw
     }
 
 
-def describe(error: msgspec.ValidationError, *, of: str = "", within: str = "") -> str:
+def describe(error: ValueError, *, of: str = "", within: str = "") -> str:
     """Say what does not fit and where, as "Expected `int`, got `str` at `rules[0].from`".
 
     Args:
@@ -106,10 +106,19 @@ def describe(error: msgspec.ValidationError, *, of: str = "", within: str = "") 
     return f"{what} at `{path}`" if path else what
 
 
-def _decoder(type_: t.Any) -> Callable[[msgspec.Raw], object]:  # noqa: ANN401  # a type
+def _check_for(type_: t.Any) -> Check:  # noqa: ANN401  # a type
     # The hook is called in open objects only. Integers are limited by msgspec, to 4,300 digits as
     # in Python.
-    return msgspec.json.Decoder(type_, float_hook=_check_number).decode
+    decode = msgspec.json.Decoder(type_, float_hook=_check_number).decode
+    if float not in (type_, *t.get_args(type_)):
+        return decode
+
+    def check(value: msgspec.Raw) -> None:
+        found = decode(value)
+        if found == 0 and type(found) is float:  # also if the exponent is too small for a double
+            _check_number(bytes(value).decode())
+
+    return check
 
 
 def _check_number(text: str) -> None:

@@ -222,7 +222,7 @@ class PageReader:
                 if (value := getattr(row, attribute)) is not UNSET:
                     try:
                         check(value)
-                    except msgspec.ValidationError as error:
+                    except ValueError as error:
                         raise ValueError(describe(error, of=name)) from None
         return found
 

@@ -93,10 +93,28 @@ def with_free(value: str, id_: str = "1") -> str:
 
 
 @pytest.mark.parametrize(
-    "digits", ["0", "0.070", "100.0", "1E-7", "1.50e+3", "123456789012345678901234567890.1", "-0.0"]
+    "digits",
+    [
+        "0",
+        "0.070",
+        "100.0",
+        "1E-7",
+        "1.50e+3",
+        "123456789012345678901234567890.1",
+        "-0.0",
+        "1e-16383",
+    ],
 )
 def test_money_keeps_the_digits_that_toloka_sent(digits: str) -> None:
     assert printed(page(f'{{"id":"1","reward":{digits}}}')) == f'{{"id":"1","reward":{digits}}}'
+
+
+@pytest.mark.parametrize("value", ["false", "true", "0", "0.00", "null", '"0"'])
+def test_a_field_may_take_numbers_and_others(value: str) -> None:
+    kinds = {**SCHEMA["properties"], "mixed": {"type": ["number", "boolean", "string", "null"]}}
+    row = f'{{"id":"1","mixed":{value}}}'
+    (read,) = rows_of(page(row), printed=kinds)
+    assert msgspec.json.encode(read).decode() == row
 
 
 def test_text_comes_out_as_it_came() -> None:
@@ -135,6 +153,8 @@ def test_unknown_fields_are_left_out_and_named_once() -> None:
         ('{"id": null}', "row null .* at `id`"),
         ('{"id": "7", "reward": "0.1"}', "row 7 .* at `reward`"),
         ('{"id": "7", "reward": 1e400}', "row 7 .* out of range at `reward`"),
+        ('{"id": "7", "reward": 1e-16384}', "row 7 .* out of range: 1e-16384 at `reward`"),
+        ('{"id": "7", "reward": 0e99999999999999999999}', "row 7 .* out of range.* at `reward`"),
         ('{"id": "7", "count": 1.5}', "row 7 .* at `count`"),
         ('{"id": "7", "count": 1E5}', "row 7 .* at `count`"),
         ('{"id": "7", "count": 9223372036854775808}', "row 7 .* at `count`"),
