@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.utils
 import typing as t
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ import msgspec
 from tap_toloka.clock import date_of
 
 if t.TYPE_CHECKING:
-    import requests
+    from collections.abc import Mapping
 
 QUOTA_SECONDS = {"MIN": 60, "HOUR": 60 * 60, "DAY": 24 * 60 * 60}
 """Length of each quota that a 429 can name in `payload.interval` (toloka-kit)."""
@@ -62,6 +63,25 @@ class RefusedError(TolokaError):
         self.gone = gone
 
 
+@dataclass(frozen=True)
+class Response:
+    """A response of a server, read whole.
+
+    Attributes:
+        status: The HTTP status.
+        reason: The text beside it.
+        headers: The headers; names in any case.
+        body: The body, decompressed.
+        arrived: When the headers had arrived, as `tap_toloka.clock.monotonic` counts.
+    """
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+    arrived: float
+
+
 class ErrorBody(msgspec.Struct):
     """Body of an answer other than 200 (openapi). Every part may be missing."""
 
@@ -71,10 +91,10 @@ class ErrorBody(msgspec.Struct):
     payload: t.Any = None
 
     @classmethod
-    def of(cls, response: requests.Response) -> ErrorBody:
+    def of(cls, response: Response) -> ErrorBody:
         """Read the body of a response; empty if it does not come from Toloka."""
         try:
-            return msgspec.json.decode(response.content, type=cls)
+            return msgspec.json.decode(response.body, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return cls()  # from a proxy or a load balancer
 
@@ -85,9 +105,9 @@ class ErrorBody(msgspec.Struct):
         return quota if isinstance(quota, str) else None
 
 
-def describe(response: requests.Response, body: ErrorBody) -> str:
+def describe(response: Response, body: ErrorBody) -> str:
     """Put an answer into one line: status, code, message, fields concerned, request id."""
-    text = f"Toloka answered {response.status_code} {body.code or response.reason or ''}".strip()
+    text = f"Toloka answered {response.status} {body.code or response.reason}".strip()
     if body.message:
         text += f": {body.message.rstrip('.')}"
     if body.payload:
@@ -97,7 +117,7 @@ def describe(response: requests.Response, body: ErrorBody) -> str:
     return " ".join(text.split())
 
 
-def seconds_to_wait(response: requests.Response, body: ErrorBody, now: str) -> float:
+def seconds_to_wait(response: Response, body: ErrorBody, now: str) -> float:
     """Return how long to wait by `Retry-After` (seconds or a date), else until a quota renews.
 
     0 if neither is there, or if `Retry-After` makes no sense.
@@ -128,11 +148,11 @@ def host_of(address: str) -> str:
         return "another address"
 
 
-def root_cause(error: BaseException) -> str:
-    """Name what lies under the layers of requests and urllib3, as `Connection refused`."""
+def innermost(error: BaseException) -> BaseException:
+    """Return what lies under the layers of requests and urllib3, as `Connection refused`."""
     while True:
-        layers = (getattr(error, "reason", None), *error.args)
+        layers = (getattr(error, "reason", None), *error.args, error.__cause__)
         inner = next((layer for layer in layers if isinstance(layer, BaseException)), None)
         if inner is None:
-            return str(error)
+            return error
         error = inner

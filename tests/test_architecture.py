@@ -35,6 +35,7 @@ LAYERS = (
     "lists",
     "fetch",
     "api",
+    "connection",
     "pages",
     "filters",
     "output",
@@ -51,6 +52,7 @@ LAYERS = (
 
 WITHOUT_SDK = (
     "api",
+    "connection",
     "fetch",
     "pages",
     "fitting",

@@ -17,13 +17,14 @@ from tap_toloka import api as toloka_api
 from tap_toloka.api import TolokaApi, with_jitter
 from tap_toloka.errors import RetryableError, TolokaError
 from tap_toloka.tap import TapToloka
-from tests.runner import bare_response, config_for, no_waiting, run_inside, run_process
+from tests.bare_server import response
+from tests.runner import config_for, no_waiting, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import requests
+    from tap_toloka.errors import Response
 
 POOLS = [make_pool(str(id_), "2024-01-01T00:00:00") for id_ in range(1, 8)]
 IDS = [row["id"] for row in POOLS]
@@ -72,7 +73,8 @@ def test_what_may_pass_is_tried_again_and_nothing_is_lost(
     emulator.faults.add(msgspec.structs.replace(fault, times=2, after=1))
     run = run_inside(config_for(emulator, batch_size=3, max_concurrency=1))
     assert run.ids == IDS
-    assert len(waits) == 2
+    # An open connection may have been closed by the server: that is not waited for.
+    assert len(waits) == (1 if fault.reset else 2)
     assert len(emulator.requests) == 3 + 2
     assert run.bookmark
 
@@ -143,7 +145,7 @@ def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
 def test_a_refused_key_is_told_with_the_environment_that_was_asked(
     settings: dict[str, str], asked: str
 ) -> None:
-    assert f"({asked})" in str(api(**settings).error_of(bare_response(401)))
+    assert f"({asked})" in str(api(**settings).error_of(response(401)))
 
 
 def test_what_toloka_says_of_an_error_is_passed_on(emulator: Emulator) -> None:
@@ -214,7 +216,7 @@ def api(**settings: Any) -> TolokaApi:
     return TapToloka(config={"token": "x", **settings}).api
 
 
-def waits_after(*answers: requests.Response | None) -> list[float]:
+def waits_after(*answers: Response | None) -> list[float]:
     """Return how long is waited after each of a row of failures, without jitter."""
     errors = [api().error_of(a) if a is not None else RetryableError("") for a in answers]
     seconds = toloka_api.waits()
@@ -233,13 +235,13 @@ def test_waits_grow_and_are_never_shorter_than_toloka_asks() -> None:
     in_a_while = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=90))
     long_ago = format_datetime(datetime.now(timezone.utc) - timedelta(days=1))
     assert waits_after(
-        bare_response(503, Retry_After="17"),
-        bare_response(503, Retry_After="0"),
-        bare_response(503, Retry_After=long_ago),
-        bare_response(429, b'{"payload": {"interval": "MIN"}}', Retry_After="3"),
-        bare_response(429, b'{"payload": {"interval": "MIN"}}'),
+        response(503, Retry_After="17"),
+        response(503, Retry_After="0"),
+        response(503, Retry_After=long_ago),
+        response(429, b'{"payload": {"interval": "MIN"}}', Retry_After="3"),
+        response(429, b'{"payload": {"interval": "MIN"}}'),
     ) == [17, 4, 8, 16, 60]
-    error = api(retry_quotas=["HOUR"]).error_of(bare_response(503, Retry_After=in_a_while))
+    error = api(retry_quotas=["HOUR"]).error_of(response(503, Retry_After=in_a_while))
     assert isinstance(error, RetryableError)
     assert 85 < error.wait <= 90
 
@@ -248,7 +250,7 @@ def test_waits_grow_and_are_never_shorter_than_toloka_asks() -> None:
     "odd", ["", "soon", "-1", "1.5", "inf", "Mon, 99 Foo", "٣x", "Mon, 01 Jan 99999 00:00:00 GMT"]
 )
 def test_an_odd_retry_after_is_no_obstacle(odd: str) -> None:
-    assert waits_after(bare_response(503, Retry_After=odd)) == [2]
+    assert waits_after(response(503, Retry_After=odd)) == [2]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_an_odd_retry_after_is_no_obstacle(odd: str) -> None:
 def test_no_wait_is_longer_than_the_quotas_that_may_be_waited_for(
     settings: dict[str, Any], asked: str, status: int, *, waited_for: bool
 ) -> None:
-    error = api(**settings).error_of(bare_response(status, Retry_After=asked))
+    error = api(**settings).error_of(response(status, Retry_After=asked))
     assert isinstance(error, RetryableError) == waited_for
 
 
