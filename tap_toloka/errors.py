@@ -21,14 +21,23 @@ if t.TYPE_CHECKING:
 QUOTA_SECONDS = {"MIN": 60, "HOUR": 60 * 60, "DAY": 24 * 60 * 60}
 """Length of each quota that a 429 can name in `payload.interval` (toloka-kit)."""
 
-_LONGEST_PAYLOAD = 300  # characters of an error's payload that are shown
+# Characters that are shown at most of an error, and of what a server says in it.
+_LONGEST_ERROR, _LONGEST_MESSAGE, _LONGEST_PAYLOAD, _LONGEST_NAME = 2_000, 500, 300, 100
 
 
 class TolokaError(Exception):
-    """A request that failed for good, or an answer that cannot be used."""
+    """A request that failed for good, or an answer that cannot be used.
+
+    Args:
+        message: What happened, which may quote a server: it is brought into one line that is not
+            too long, and that a terminal does not act on.
+    """
 
     stream: str | None = None
     """The stream that was read, once it is known."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(" ".join(shortened(message, _LONGEST_ERROR).split())))
 
     def __str__(self) -> str:
         message = super().__str__()
@@ -107,14 +116,16 @@ class ErrorBody(msgspec.Struct):
 
 def describe(response: Response, body: ErrorBody) -> str:
     """Put an answer into one line: status, code, message, fields concerned, request id."""
-    text = f"Toloka answered {response.status} {body.code or response.reason}".strip()
+    code = shortened(body.code or response.reason, _LONGEST_NAME)
+    text = f"Toloka answered {response.status} {code}".rstrip()
     if body.message:
-        text += f": {body.message.rstrip('.')}"
+        text += f": {shortened(body.message, _LONGEST_MESSAGE).rstrip('.')}"
     if body.payload:
-        text += f" ({msgspec.json.encode(body.payload).decode()[:_LONGEST_PAYLOAD]})"
+        payload = msgspec.json.format(msgspec.json.encode(body.payload), indent=0).decode()
+        text += f" ({shortened(payload, _LONGEST_PAYLOAD)})"
     if body.request_id:
-        text += f" [request_id {body.request_id}]"
-    return " ".join(text.split())
+        text += f" [request_id {shortened(body.request_id, _LONGEST_NAME)}]"
+    return text
 
 
 def seconds_to_wait(response: Response, body: ErrorBody, now: str) -> float:
@@ -138,6 +149,26 @@ def seconds_to_wait(response: Response, body: ErrorBody, now: str) -> float:
         return max((until - sent).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return QUOTA_SECONDS.get(body.quota or "", 0)
+
+
+def printable(text: str) -> str:
+    r"""Write out what a terminal would act on, such as escape sequences, as `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def shortened(text: str, most: int) -> str:
+    """Leave out the middle of a text that has more than so many characters.
+
+    Words are left out whole, so that no part of a token is shown, which would not be recognized.
+    """
+    if len(text) <= most:
+        return text
+    begin, end = text[: most * 2 // 3], text[-most // 3 :]
+    return f"{begin.rpartition(' ')[0]} … {end.partition(' ')[2]}".strip()
 
 
 def host_of(address: str) -> str:

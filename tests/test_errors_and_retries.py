@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import socket
 import time
@@ -18,7 +19,7 @@ from tap_toloka.api import TolokaApi, with_jitter
 from tap_toloka.errors import RetryableError, TolokaError
 from tap_toloka.tap import TapToloka
 from tests.bare_server import response
-from tests.runner import config_for, no_waiting, run_inside, run_process
+from tests.runner import catalog_of, config_for, no_waiting, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool
 
 if TYPE_CHECKING:
@@ -358,3 +359,80 @@ def test_a_netrc_of_the_machine_does_not_change_who_asks(emulator: Emulator, tmp
     netrc.write_text("machine 127.0.0.1 login me password pass\n")
     run = run_process(config=config_for(emulator), env={"NETRC": str(netrc)})
     assert run.ids == IDS
+
+
+ESCAPES = "\x1b]0;owned\x07\x1b[2J\r\n\x9b31m\u202e\ud83d"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"body": {"code": f"C{ESCAPES}"}},
+        {"body": {"code": "C", "message": f"M{ESCAPES}"}},
+        {"body": {"code": "C", "request_id": f"R{ESCAPES}"}},
+        {"body": {"code": "C", "payload": {ESCAPES: ESCAPES}}},
+        {"status": 302, "headers": {"Location": "https://evil\x9b31m.example/"}},
+    ],
+    ids=str,
+)
+def test_nothing_that_a_server_says_acts_on_the_terminal(
+    emulator: Emulator, fault: dict[str, Any]
+) -> None:
+    body = json.dumps(fault["body"]) if "body" in fault else ""
+    emulator.faults.add(Fault(**{"status": 400, **fault, "body": body}))
+    run = run_process(config=config_for(emulator))
+    assert run.status == 1
+    assert "Toloka answered" in run.log.splitlines()[-1]
+    assert all(line.isprintable() for line in run.log.split("\n"))
+
+
+def test_an_error_is_one_line_whatever_it_quotes() -> None:
+    error = str(TolokaError(f"begins{ESCAPES} \n ends"))
+    assert error.isprintable()
+    assert error.startswith("begins\\x1b]0;owned")
+    assert error.endswith("\\ud83d ends")
+
+
+@pytest.mark.parametrize("text", ["long " * 1_000_000, "x" * 5_000_000])
+@pytest.mark.parametrize("part", ["code", "message", "request_id", "payload"])
+def test_of_a_long_error_the_beginning_and_the_end_are_told(text: str, part: str) -> None:
+    body = {"code": "CODE", "message": "what is wrong", part: text}
+    error = str(api().error_of(response(401, json.dumps(body).encode())))
+    assert len(error) < 1_000
+    assert error.startswith("Toloka answered 401")
+    assert error.endswith("separate keys")
+    assert "…" in error
+
+
+def test_no_part_of_a_token_is_left_where_a_message_is_cut() -> None:
+    token = "AQVNsecretsecretsecretse.x.SECRET"
+    whole, error_of = 0, api().error_of
+    for before in range(500):
+        message = f"{'a' * (before % 2)} {'a ' * (before // 2)}{token} {'b ' * 400}"
+        body = json.dumps({"code": "C", "message": message}).encode()
+        error = str(error_of(response(400, body)))
+        whole += token in error
+        rest = error.replace(token, "")
+        assert "AQVN" not in rest
+        assert "SECRET" not in rest
+    assert 0 < whole < 500
+
+
+def test_names_of_the_server_do_not_act_on_the_terminal_either(emulator: Emulator) -> None:
+    row = {**POOLS[0], f"field{ESCAPES[:-1]}": 1}
+    emulator.faults.add(Fault(body={"items": [row], "has_more": False}))
+    run = run_process(config=config_for(emulator))
+    assert run.status == 0
+    assert "unknown field" in run.log
+    assert all(line.isprintable() for line in run.log.split("\n"))
+
+
+def test_an_operation_with_an_odd_id_does_not_act_on_the_terminal(emulator: Emulator) -> None:
+    odd_id = "op\x1b[2J\x9b31m\u202e"
+    odd = {"id": odd_id, "type": "TASK.BATCH_CREATE", "status": "SUCCESS"}
+    dates = {"submitted": "2026-01-01T00:00:00", "finished": "2026-01-01T00:00:01"}
+    page = {"items": [{**odd, **dates, "parameters": {}}], "has_more": False}
+    emulator.faults.add(Fault(path="*/operations", params={"type": odd["type"]}, body=page))
+    run = run_process(config=config_for(emulator), catalog=catalog_of(stream="operation_logs"))
+    assert "Skipping operation_logs" in run.log
+    assert all(line.isprintable() for line in run.log.split("\n"))
