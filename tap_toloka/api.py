@@ -13,10 +13,9 @@ import typing as t
 from http import HTTPStatus
 
 import backoff
-import requests
-from requests.adapters import HTTPAdapter
 
-from tap_toloka.clock import Clock, monotonic
+from tap_toloka.clock import Clock
+from tap_toloka.connection import Connections
 from tap_toloka.errors import (
     QUOTA_SECONDS,
     ErrorBody,
@@ -25,7 +24,6 @@ from tap_toloka.errors import (
     TolokaError,
     describe,
     host_of,
-    root_cause,
     seconds_to_wait,
 )
 from tap_toloka.parallel import Pace
@@ -35,6 +33,8 @@ if t.TYPE_CHECKING:
 
     from backoff.types import Details
 
+    from tap_toloka.errors import Response
+
 _Result = t.TypeVar("_Result")
 
 HOSTS = {"PRODUCTION": "https://toloka.dev", "SANDBOX": "https://sandbox.toloka.dev"}
@@ -42,6 +42,8 @@ HOSTS = {"PRODUCTION": "https://toloka.dev", "SANDBOX": "https://sandbox.toloka.
 
 WORTH_RETRYING = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed (openapi, toloka-kit)."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 _FIRST_WAIT, _LONGEST_WAIT = 2, 64
 """Seconds before the first retry, doubled before each further one, and where that ends."""
@@ -87,22 +89,24 @@ class TolokaApi:
 
     def __init__(self, config: Mapping[str, t.Any]) -> None:
         self.clock = Clock()
-        self.url = (config.get("api_url") or HOSTS[config["environment"]]).rstrip("/") + "/api"
         self._requested = str(config.get("api_url") or config["environment"])
-        self._headers = {
+        headers = {
             "Authorization": _authorization(config["token"], config["token_type"]),
             "User-Agent": config["user_agent"],
         }
         if account_id := config.get("account_id"):
-            self._headers["X-Act-Under-Account-ID"] = account_id
-        self._timeout = config["timeout"]
+            headers["X-Act-Under-Account-ID"] = account_id
+        self._connections = Connections(
+            (config.get("api_url") or HOSTS[config["environment"]]).rstrip("/") + "/api",
+            headers,
+            timeout=config["timeout"],
+            most=config["max_concurrency"],
+        )
+        self.url = self._connections.url
         self._max_retries: int = config["max_retries"]
         self._quotas = config["retry_quotas"]
         self._longest_wait = max(QUOTA_SECONDS[quota] for quota in ("MIN", *self._quotas))
         self._pace = Pace(config["max_requests_per_second"])
-        # All sessions share these connections, so that each is opened once.
-        self._connections = HTTPAdapter(pool_maxsize=config["max_concurrency"])
-        self._thread = threading.local()
 
     def get(
         self,
@@ -155,39 +159,21 @@ class TolokaApi:
             raise RetryableError(msg) from error
 
     def _request(self, path: str, params: Mapping[str, t.Any]) -> bytes:
-        url = self.url + path
-        try:
-            response = self._session.get(
-                url,
-                params=params,
-                timeout=self._timeout,
-                allow_redirects=False,  # the token would go along
-            )
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-            requests.exceptions.ContentDecodingError,
-        ) as error:
-            msg = f"Request to {host_of(url)} failed: {root_cause(error)}"
-            raise RetryableError(msg) from error
-        except ValueError as error:  # of an address: ours, a proxy's, or that of a redirect
-            msg = f"No request to {host_of(url)}, or no redirect from there, is possible: {error}"
-            raise TolokaError(msg) from error
-        if response.status_code != HTTPStatus.OK:
+        response = self._connections.get(path, params)
+        if response.status != HTTPStatus.OK:
             raise self.error_of(response)
         # Only these come from Toloka for certain, not from a proxy.
-        self.clock.hear(response.headers, monotonic())
-        return response.content
+        self.clock.hear(response.headers, response.arrived)
+        return response.body
 
-    def error_of(self, response: requests.Response) -> TolokaError:
+    def error_of(self, response: Response) -> TolokaError:
         """Return the error that an answer other than 200 is, in words that say what to do."""
-        status, body = response.status_code, ErrorBody.of(response)
+        status, body = response.status, ErrorBody.of(response)
         message = describe(response, body)
         if status == HTTPStatus.UNAUTHORIZED:
             message += f". Check `token`, `token_type` and `environment` ({self._requested}):"
             message += " production and sandbox have separate keys"
-        elif response.is_redirect:
+        elif status in _REDIRECTS and "Location" in response.headers:
             host = host_of(response.headers["Location"])
             message += f". Redirect to {host} not followed, as it would send the token there."
             message += " Check `api_url`"
@@ -209,19 +195,6 @@ class TolokaApi:
             message += ". This is not one of Toloka's codes for what cannot be read, so it may come"
             message += " from a proxy or gateway: nothing is skipped. Check `api_url`"
         return TolokaError(message)
-
-    @property
-    def _session(self) -> requests.Session:
-        """The session of this thread: requests does not promise that threads can share one."""
-        session: requests.Session | None = getattr(self._thread, "session", None)
-        if session is None:
-            session = self._thread.session = requests.Session()
-            session.headers.update(self._headers)
-            session.auth = _leave_headers_alone
-            # Plain http goes to this machine only, so not by way of a proxy either.
-            session.trust_env = self.url.startswith("https:")
-            session.mount(self.url, self._connections)
-        return session
 
     def _before_retry(self, details: Details) -> None:
         error: t.Any = details["exception"]
@@ -256,8 +229,3 @@ def _authorization(token: str, kind: str) -> str:
         is_api_key = len(others) == 2 and 22 <= len(first) <= 24  # noqa: PLR2004  # the shape itself
         kind = "ApiKey" if is_api_key else "OAuth"
     return f"{kind} {token}"
-
-
-def _leave_headers_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep a `.netrc` of this machine from replacing the authorization."""
-    return request

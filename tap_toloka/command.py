@@ -13,7 +13,7 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.plugin_base import SingerCommand
 from typing_extensions import override
 
-from tap_toloka.errors import TolokaError
+from tap_toloka.errors import TolokaError, printable
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,9 @@ def _record_without_secrets(*args: t.Any, **kwargs: t.Any) -> logging.LogRecord:
     record = _make_record(*args, **kwargs)
     if record.exc_info and record.exc_info[0]:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
+    # Names and ids come from a server: nothing of it is to act on a terminal.
+    if not (text := record.getMessage()).isprintable():
+        record.msg, record.args = "\n".join(map(printable, text.split("\n"))), ()
     for secret in _secrets:
         if secret in record.getMessage():
             record.msg, record.args = record.getMessage().replace(secret, "***"), ()

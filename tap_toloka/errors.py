@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.utils
 import typing as t
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
@@ -15,19 +16,28 @@ import msgspec
 from tap_toloka.clock import date_of
 
 if t.TYPE_CHECKING:
-    import requests
+    from collections.abc import Mapping
 
 QUOTA_SECONDS = {"MIN": 60, "HOUR": 60 * 60, "DAY": 24 * 60 * 60}
 """Length of each quota that a 429 can name in `payload.interval` (toloka-kit)."""
 
-_LONGEST_PAYLOAD = 300  # characters of an error's payload that are shown
+# Characters that are shown at most of an error, and of what a server says in it.
+_LONGEST_ERROR, _LONGEST_MESSAGE, _LONGEST_PAYLOAD, _LONGEST_NAME = 2_000, 500, 300, 100
 
 
 class TolokaError(Exception):
-    """A request that failed for good, or an answer that cannot be used."""
+    """A request that failed for good, or an answer that cannot be used.
+
+    Args:
+        message: What happened, which may quote a server: it is brought into one line that is not
+            too long, and that a terminal does not act on.
+    """
 
     stream: str | None = None
     """The stream that was read, once it is known."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(" ".join(shortened(message, _LONGEST_ERROR).split())))
 
     def __str__(self) -> str:
         message = super().__str__()
@@ -68,6 +78,25 @@ class RefusedError(TolokaError):
         self.denied = denied
 
 
+@dataclass(frozen=True)
+class Response:
+    """A response of a server, read whole.
+
+    Attributes:
+        status: The HTTP status.
+        reason: The text beside it.
+        headers: The headers; names in any case.
+        body: The body, decompressed.
+        arrived: When the headers had arrived, as `tap_toloka.clock.monotonic` counts.
+    """
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+    arrived: float
+
+
 class ErrorBody(msgspec.Struct):
     """Body of an answer other than 200 (openapi). Every part may be missing."""
 
@@ -77,10 +106,10 @@ class ErrorBody(msgspec.Struct):
     payload: t.Any = None
 
     @classmethod
-    def of(cls, response: requests.Response) -> ErrorBody:
+    def of(cls, response: Response) -> ErrorBody:
         """Read the body of a response; empty if it does not come from Toloka."""
         try:
-            return msgspec.json.decode(response.content, type=cls)
+            return msgspec.json.decode(response.body, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return cls()  # from a proxy or a load balancer
 
@@ -91,19 +120,21 @@ class ErrorBody(msgspec.Struct):
         return quota if isinstance(quota, str) else None
 
 
-def describe(response: requests.Response, body: ErrorBody) -> str:
+def describe(response: Response, body: ErrorBody) -> str:
     """Put an answer into one line: status, code, message, fields concerned, request id."""
-    text = f"Toloka answered {response.status_code} {body.code or response.reason or ''}".strip()
+    code = shortened(body.code or response.reason, _LONGEST_NAME)
+    text = f"Toloka answered {response.status} {code}".rstrip()
     if body.message:
-        text += f": {body.message.rstrip('.')}"
+        text += f": {shortened(body.message, _LONGEST_MESSAGE).rstrip('.')}"
     if body.payload:
-        text += f" ({msgspec.json.encode(body.payload).decode()[:_LONGEST_PAYLOAD]})"
+        payload = msgspec.json.format(msgspec.json.encode(body.payload), indent=0).decode()
+        text += f" ({shortened(payload, _LONGEST_PAYLOAD)})"
     if body.request_id:
-        text += f" [request_id {body.request_id}]"
-    return " ".join(text.split())
+        text += f" [request_id {shortened(body.request_id, _LONGEST_NAME)}]"
+    return text
 
 
-def seconds_to_wait(response: requests.Response, body: ErrorBody, now: str) -> float:
+def seconds_to_wait(response: Response, body: ErrorBody, now: str) -> float:
     """Return how long to wait by `Retry-After` (seconds or a date), else until a quota renews.
 
     0 if neither is there, or if `Retry-After` makes no sense.
@@ -126,6 +157,26 @@ def seconds_to_wait(response: requests.Response, body: ErrorBody, now: str) -> f
         return QUOTA_SECONDS.get(body.quota or "", 0)
 
 
+def printable(text: str) -> str:
+    r"""Write out what a terminal would act on, such as escape sequences, as `\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def shortened(text: str, most: int) -> str:
+    """Leave out the middle of a text that has more than so many characters.
+
+    Words are left out whole, so that no part of a token is shown, which would not be recognized.
+    """
+    if len(text) <= most:
+        return text
+    begin, end = text[: most * 2 // 3], text[-most // 3 :]
+    return f"{begin.rpartition(' ')[0]} … {end.partition(' ')[2]}".strip()
+
+
 def host_of(address: str) -> str:
     """Return the host of an address that may hold anything, for a message."""
     try:
@@ -134,11 +185,11 @@ def host_of(address: str) -> str:
         return "another address"
 
 
-def root_cause(error: BaseException) -> str:
-    """Name what lies under the layers of requests and urllib3, as `Connection refused`."""
+def innermost(error: BaseException) -> BaseException:
+    """Return what lies under the layers of requests and urllib3, as `Connection refused`."""
     while True:
-        layers = (getattr(error, "reason", None), *error.args)
+        layers = (getattr(error, "reason", None), *error.args, error.__cause__)
         inner = next((layer for layer in layers if isinstance(layer, BaseException)), None)
         if inner is None:
-            return str(error)
+            return error
         error = inner

@@ -212,11 +212,10 @@ def in_one_form(text: str) -> str:
     return f"{seconds}.{fraction:0<3}Z"
 
 
-def bare_response(status: int = 200, body: bytes = b"", **headers: str) -> requests.Response:
-    """Make a response that nobody sent; `_` in the name of a header stands for `-`."""
+def bare_response(body: bytes) -> requests.Response:
+    """Make a response that nobody sent."""
     response = requests.Response()
-    response.status_code, response._content = status, body  # there is no public way
-    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    response.status_code, response._content = 200, body  # there is no public way
     return response
 
 

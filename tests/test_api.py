@@ -119,12 +119,3 @@ def test_a_429_slows_down_all_threads() -> None:
         limited.join()
         other.join()
     assert sorted(request.path for request in requests[1:]) == ["/api/v1/pools", "/api/v1/skills"]
-
-
-@pytest.mark.parametrize("proxy", ["foo://x", "socks5://127.0.0.1:1", "http://127.0.0.1:x"])
-def test_a_proxy_that_is_none_is_told_as_it_is(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(TolokaError) as error:
-        api_at("https://toloka.example", max_retries=0).get("/v1/pools", {}, json.loads)
-    assert "toloka.example" in str(error.value)
-    assert "redirects to" not in str(error.value)

@@ -37,6 +37,7 @@ LAYERS = (
     "lists",
     "fetch",
     "api",
+    "connection",
     "pages",
     "filters",
     "output",
@@ -54,6 +55,7 @@ LAYERS = (
 
 WITHOUT_SDK = (
     "api",
+    "connection",
     "fetch",
     "pages",
     "bodies",

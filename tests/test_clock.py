@@ -15,8 +15,8 @@ from hypothesis import given
 from tap_toloka.clock import Clock, date_of, monotonic
 from tap_toloka.dates import from_datetime
 from tap_toloka.errors import RetryableError, TolokaError
-from tests.bare_server import api_at
-from tests.runner import bare_response, config_for, run_inside, run_process
+from tests.bare_server import api_at, response
+from tests.runner import config_for, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def test_the_balance_was_read_at_tolokas_time(seconds_ahead: int) -> None:
 def test_a_date_to_retry_after_is_compared_with_the_date_of_the_same_answer(off: int) -> None:
     sent = datetime.now(timezone.utc) + timedelta(seconds=off)
     until = format_datetime(sent + timedelta(seconds=45), usegmt=True)
-    answer = bare_response(503, Retry_After=until, Date=format_datetime(sent, usegmt=True))
+    answer = response(503, Retry_After=until, Date=format_datetime(sent, usegmt=True))
     error = api_at("http://localhost").error_of(answer)
     assert isinstance(error, RetryableError)
     assert error.wait == 45
@@ -255,7 +255,7 @@ def test_without_a_date_of_its_own_it_is_compared_with_tolokas_now() -> None:
     toloka = MOMENT - timedelta(hours=1)
     api.clock.hear(headers(toloka), monotonic())
     until = format_datetime(toloka + timedelta(seconds=45), usegmt=True)
-    error = api.error_of(bare_response(503, Retry_After=until))
+    error = api.error_of(response(503, Retry_After=until))
     assert isinstance(error, RetryableError)
     assert error.wait == 45
 

@@ -35,7 +35,7 @@ def new_cursor(
 
 def answer(body: object) -> requests.Response:
     """Make a bare response with a body, as JSON unless it is bytes."""
-    return bare_response(body=body if isinstance(body, bytes) else json.dumps(body).encode())
+    return bare_response(body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def page(*ids: str, has_more: object) -> requests.Response:

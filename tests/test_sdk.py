@@ -99,7 +99,7 @@ def test_streams_share_their_connections(
     tap = TapToloka(config=config_for(emulator, max_concurrency=4), catalog=catalog_of_all())
     tap.sync_all()
     assert capsysbinary.readouterr().out
-    pools = tap.api._connections.poolmanager.pools
+    pools = tap.api._connections._adapter.poolmanager.pools
     (pool,) = [pools[key] for key in pools.keys()]  # noqa: SIM118  # it is no mapping
     assert 1 <= pool.num_connections <= 4 < len(STREAMS) < pool.num_requests
 
@@ -189,7 +189,6 @@ def test_a_stream_is_a_handful_of_facts() -> None:
     }
     assert code == {
         ("Requester", "compute_fields"),
-        ("Requester", "listings"),
         ("UserMetadata", "listings"),
         ("Assignments", "compute_fields"),
         ("OperationLogs", "compute_fields"),

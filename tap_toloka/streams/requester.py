@@ -7,14 +7,10 @@ import typing as t
 from typing_extensions import override
 
 from tap_toloka.client import TolokaStream
-from tap_toloka.fetch import Listing
 from tap_toloka.filters import Filters
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tap_toloka.fitting import Row
-    from tap_toloka.lists import ListReader
 
 
 class Requester(TolokaStream):
@@ -29,10 +25,6 @@ class Requester(TolokaStream):
     rows_in = None
     keeps_rows = False  # of the balances of the past it lists none
     filters = Filters()
-
-    @override
-    def listings(self, lists: ListReader) -> Iterator[Listing]:
-        yield Listing()
 
     @override
     def compute_fields(self, rows: list[Row]) -> None:
