@@ -236,7 +236,7 @@ def test_a_connection_that_was_closed_between_requests_is_replaced_at_once(
     assert waits == []
 
 
-def test_it_is_replaced_at_once_only_once_in_a_row(waits: list[float]) -> None:
+def test_a_new_connection_that_is_closed_is_a_failure(waits: list[float]) -> None:
     with raw_server(closing_after([1, 0, 0, 9])) as (port, connections):
         api = api_at(f"http://127.0.0.1:{port}")
         for _ in range(2):
