@@ -394,7 +394,7 @@ def test_an_error_is_one_line_whatever_it_quotes() -> None:
 
 @pytest.mark.parametrize("text", ["long " * 1_000_000, "x" * 5_000_000])
 @pytest.mark.parametrize("part", ["code", "message", "request_id", "payload"])
-def test_of_a_long_error_the_beginning_and_the_end_are_told(text: str, part: str) -> None:
+def test_a_long_error_is_shortened_in_the_middle(text: str, part: str) -> None:
     body = {"code": "CODE", "message": "what is wrong", part: text}
     error = str(api().error_of(response(401, json.dumps(body).encode())))
     assert len(error) < 1_000
