@@ -418,7 +418,7 @@ def test_no_part_of_a_token_is_left_where_a_message_is_cut() -> None:
 
 
 def test_names_of_the_server_do_not_act_on_the_terminal_either(emulator: Emulator) -> None:
-    row = {**POOLS[0], f"field{ESCAPES[:-1]}": 1}
+    row = {"id": "1", "created": "2024-01-01T00:00:00", f"field{ESCAPES[:-1]}": 1}
     emulator.faults.add(Fault(body={"items": [row], "has_more": False}))
     run = run_process(config=config_for(emulator))
     assert run.status == 0
