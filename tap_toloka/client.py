@@ -180,7 +180,8 @@ class TolokaStream(TolokaList, Stream):
 
     @cached_property
     def _records(self) -> RecordWriter:
-        versions = self._is_full_table and self.config.get("emit_activate_version_messages")
+        wanted = self.config.get("emit_activate_version_messages")
+        versions = wanted and self._is_full_table and self.keeps_rows
         return RecordWriter(
             self,
             self._writer,
@@ -334,8 +335,6 @@ def _account_of(config: Mapping[str, t.Any]) -> dict[str, str]:
 
 def _why_rows_are_missing(stream: TolokaStream, *, complete: bool) -> str | None:
     """Tell why a row that was not read may exist all the same, if it may."""
-    if not stream.keeps_rows:
-        return "Toloka does not list all of its rows for ever"
     if stream.filters_in_use:
         return "it is filtered, and rows outside the filters would be removed"
     return None if complete else "some of it could not be read"

@@ -69,7 +69,7 @@ def test_a_version_is_activated_after_the_last_row_of_each_full_table(account: E
             ended[message["stream"]] = message["version"]
         elif message["type"] == "RECORD":
             assert message["stream"] not in ended, "a record after its version was activated"
-            assert message["version"] > 0
+            assert ("version" in message) == (message["stream"] not in NEVER)
     records = [m for m in run.messages if m["type"] == "RECORD" and m["stream"] in ended]
     assert {(m["stream"], m["version"]) for m in records} == set(ended.items())
 
