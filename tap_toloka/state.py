@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from tap_toloka import dates
+from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -110,8 +111,9 @@ def checked(
 
     Args:
         state: A state as it was given to the tap.
-        replication_keys: The replication key of each stream that the tap has; entries of other
-            streams are left as they are.
+        replication_keys: The replication key of each stream that the tap has. Entries of other
+            streams are left as they are, but for those that the SDK cannot carry: they are left
+            out.
         now: The present, in the one form of dates.
 
     Raises:
@@ -128,8 +130,20 @@ def checked(
             if name in replication_keys
             else entry
             for name, entry in bookmarks.items()
+            if name in replication_keys or _can_be_carried(entry)
         }
     }
+
+
+def _can_be_carried(entry: t.Any) -> bool:  # noqa: ANN401  # from a file
+    """Tell whether the SDK can take over an entry of a stream that it does not know."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("partitions", []), list):
+        return False
+    parts = [entry, *entry.get("partitions", [])]
+    return all(
+        isinstance(part, dict) and isinstance(part.get("progress_markers", {}), dict)
+        for part in parts
+    )
 
 
 def _checked_entry(
@@ -140,10 +154,12 @@ def _checked_entry(
 ) -> dict[str, t.Any]:
     if not isinstance(entry, dict) or (wrong := entry.keys() - _KEYS - _MARKERS):
         found = f"holds {sorted(wrong)}" if isinstance(entry, dict) else f"is {entry!r}"
+        found = shortened(found)
         msg = f"the bookmark of {name} {found}; it may hold `{'`, `'.join(sorted(_KEYS))}`"
         raise ValueError(msg)
     if entry.get("replication_key", replication_key) != replication_key:
-        msg = f"the bookmark of {name} has the replication key {entry['replication_key']!r}"
+        found = shortened(repr(entry["replication_key"]))
+        msg = f"the bookmark of {name} has the replication key {found}"
         raise ValueError(msg)
     if not isinstance(entry.get("filters", {}), dict):
         msg = f"the bookmark of {name} has `filters` that are not an object"
@@ -152,12 +168,12 @@ def _checked_entry(
     if (value := kept.get("replication_key_value")) is None:
         return kept
     if not isinstance(value, str):
-        msg = f"the bookmark of {name} is {value!r}, which is not a date"
+        msg = f"the bookmark of {name} is {shortened(repr(value))}, which is not a date"
         raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value
     try:
         date = dates.canonical(value)
     except ValueError as error:
-        msg = f"the bookmark of {name}: {error}"
+        msg = f"the bookmark of {name}: {shortened(str(error))}"
         raise ValueError(msg) from None
     if date > now:
         msg = f"the bookmark of {name}, {date}, is later than now, {now}"
