@@ -16,7 +16,7 @@ from singer_sdk.schema.source import StreamSchema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_toloka import dates
+from tap_toloka import dates, maps
 from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Listing
 from tap_toloka.lists import SCHEMAS, ListReader, TolokaList
@@ -254,7 +254,8 @@ class TolokaStream(TolokaList, Stream):
             self._writer.write_rows(self.name, rows, now)
         else:
             for record in as_objects(rows):
-                self._write_record_message(record)
+                with maps.failing_with_a_row():
+                    self._write_record_message(record)
 
     @cached_property
     def _prints_rows_as_read(self) -> bool:
