@@ -352,8 +352,12 @@ def _with_any_date_in(names: Sequence[str], start: Start) -> Callable[[Row], boo
 
 def problem_with_catalog(stream: TolokaStream, entry: CatalogEntry | None) -> str | None:
     """Tell what a catalog asks of a stream that cannot be done, if anything."""
-    if entry is not None and not entry.key_properties:
-        return f"The catalog has no `key_properties` for {stream.name}; rows would be duplicated"
+    keys = type(stream).primary_keys
+    if entry is not None and sorted(entry.key_properties or ()) != sorted(keys):
+        return (
+            f"The catalog has the `key_properties` {list(entry.key_properties or ())} for "
+            f"{stream.name}; rows would be lost or duplicated. They must be {list(keys)}"
+        )
     ours = type(stream).replication_key
     if stream.replication_method != REPLICATION_FULL_TABLE and (
         stream.replication_method != REPLICATION_INCREMENTAL
@@ -366,10 +370,7 @@ def problem_with_catalog(stream: TolokaStream, entry: CatalogEntry | None) -> st
             f"{f'INCREMENTAL by {ours!r}, or ' if ours else ''}FULL_TABLE"
         )
     properties = stream.effective_schema.get("properties", {})
-    for key in {*type(stream).primary_keys, *([ours] if ours else [])}:
+    for key in {*keys, *([ours] if ours else [])}:
         if stream.selected and not (key in properties and stream.mask["properties", key]):
             return f"The catalog leaves out {key!r}, which {stream.name} requires"
-    if unknown := set(stream.primary_keys) - properties.keys():
-        keys = ", ".join(sorted(unknown))
-        return f"The catalog has `key_properties` that do not exist in {stream.name}: {keys}"
     return None

@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import sys
 import typing as t
+from pathlib import Path
 
-from simplejson import JSONDecodeError
-from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
+import click
+from singer_sdk.exceptions import ConfigurationError, ConfigValidationError, SingerSDKError
 from singer_sdk.plugin_base import SingerCommand
 from typing_extensions import override
 
-from tap_toloka.errors import TolokaError, printable
+from tap_toloka import files
+from tap_toloka.errors import TolokaError
+from tap_toloka.hiding import safe
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import click
 
 
 class TolokaCommand(SingerCommand):
@@ -29,7 +31,8 @@ class TolokaCommand(SingerCommand):
 
     @override
     def main(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        logging.setLogRecordFactory(_record_without_secrets)
+        logging.setLogRecordFactory(_safe_record)
+        sys.excepthook = self.excepthook
         if sys.stdout is None:
             self.logger.error("Standard output is closed: there is nowhere to write to")
             sys.exit(1)
@@ -40,53 +43,77 @@ class TolokaCommand(SingerCommand):
         except ConfigValidationError as error:
             for line in error.errors:
                 self.logger.error("%s", line)  # noqa: TRY400  # one line, no traceback
-        except JSONDecodeError as error:
-            self.logger.error("Invalid JSON in a given file: %s", error)  # noqa: TRY400
         except (TolokaError, SingerSDKError, OSError) as error:
             self.logger.error("%s", " ".join(str(error).split()))  # noqa: TRY400
+            _drop_output()
         sys.exit(1)
+
+    @override  # click would repeat what is too much, which may be the token
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest:
+            ctx.fail("Only options are expected, such as --config FILE")
+        return rest
 
     @override  # `--discover`, `--test` and the like do all their work here
     def make_context(self, *args: t.Any, **kwargs: t.Any) -> click.Context:
-        with self._one_line_if_the_pipe_breaks():
+        with self._all_is_written():
             return super().make_context(*args, **kwargs)
 
     @override
     def invoke(self, ctx: click.Context) -> t.Any:
-        with self._one_line_if_the_pipe_breaks():
+        with self._all_is_written():
             return super().invoke(ctx)
 
     @contextlib.contextmanager
-    def _one_line_if_the_pipe_breaks(self) -> Iterator[None]:
+    def _all_is_written(self) -> Iterator[None]:
         try:
-            yield
+            try:
+                yield
+            finally:  # Python itself would do it too late for an error in one line
+                sys.stdout.flush()
         except BrokenPipeError:  # of which click would say nothing
             self.logger.error(  # noqa: TRY400
                 "Broken pipe: the target stopped reading; see its log"
             )
+            _drop_output()
             sys.exit(1)
 
 
-_secrets: set[str] = set()
+def _drop_output() -> None:
+    """Let what cannot be written go nowhere, else Python tries it again when it ends."""
+    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+class JsonFile(click.ParamType):  # type: ignore[type-arg]  # not in all versions of click
+    """An option that takes the name of a file with a JSON object, and gives the object."""
+
+    name = "filename"
+
+    @override
+    def convert(
+        self, value: t.Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, t.Any]:
+        option = param.name if param and param.name else ""
+        try:
+            return files.read(option, value)
+        except ValueError as error:
+            msg = f"Invalid {option}: {error}"
+            raise ConfigurationError(msg) from None
+
+
 _make_record = logging.getLogRecordFactory()
 
 
-def hide(secret: object) -> None:
-    """Log `***` instead of a secret from here on."""
-    if secret:
-        _secrets.add(str(secret))
-
-
-def _record_without_secrets(*args: t.Any, **kwargs: t.Any) -> logging.LogRecord:
+def _safe_record(*args: t.Any, **kwargs: t.Any) -> logging.LogRecord:
     record = _make_record(*args, **kwargs)
     if record.exc_info and record.exc_info[0]:
         record.exc_text = logging.Formatter().formatException(record.exc_info)
-    # Names and ids come from a server: nothing of it is to act on a terminal.
-    if not (text := record.getMessage()).isprintable():
-        record.msg, record.args = "\n".join(map(printable, text.split("\n"))), ()
-    for secret in _secrets:
-        if secret in record.getMessage():
-            record.msg, record.args = record.getMessage().replace(secret, "***"), ()
-        if record.exc_text and secret in record.exc_text:
-            record.exc_text, record.exc_info = record.exc_text.replace(secret, "***"), None
+        if (text := safe(record.exc_text)) != record.exc_text:
+            record.exc_text, record.exc_info = text, None
+    message = record.getMessage()
+    if (text := safe(message)) != message:
+        record.msg, record.args = text, ()
     return record

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tap_toloka.clock import date_of
+from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ class TolokaError(Exception):
     """The stream that was read, once it is known."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(" ".join(shortened(message, _LONGEST_ERROR).split())))
+        super().__init__(" ".join(shortened(message, _LONGEST_ERROR).split()))
 
     def __str__(self) -> str:
         message = super().__str__()
@@ -155,26 +156,6 @@ def seconds_to_wait(response: Response, body: ErrorBody, now: str) -> float:
         return max((until - sent).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return QUOTA_SECONDS.get(body.quota or "", 0)
-
-
-def printable(text: str) -> str:
-    r"""Write out what a terminal would act on, such as escape sequences, as `\x1b`."""
-    if text.isprintable():
-        return text
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
-
-
-def shortened(text: str, most: int) -> str:
-    """Leave out the middle of a text that has more than so many characters.
-
-    Words are left out whole, so that no part of a token is shown, which would not be recognized.
-    """
-    if len(text) <= most:
-        return text
-    begin, end = text[: most * 2 // 3], text[-most // 3 :]
-    return f"{begin.rpartition(' ')[0]} … {end.partition(' ')[2]}".strip()
 
 
 def host_of(address: str) -> str:

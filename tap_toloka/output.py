@@ -10,6 +10,8 @@ import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from typing_extensions import override
 
+from tap_toloka.signals import exit_status
+
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -90,4 +92,4 @@ class LineWriter(MsgSpecWriter):
 
     def _exit_if_stopped(self) -> None:
         if self._signal is not None:
-            raise SystemExit(128 + self._signal)
+            raise SystemExit(exit_status(self._signal))

@@ -15,7 +15,7 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib import ActivateVersionMessage, RecordMessage
 from typing_extensions import override
 
-from tap_toloka import dates
+from tap_toloka import dates, maps
 from tap_toloka.errors import TolokaError
 from tap_toloka.pages import as_objects
 
@@ -121,11 +121,10 @@ class RecordWriter:
                 if (mapped := stream_map.transform(record)) is not None
             ]
         except Exception as error:  # an expression of a stream map can raise anything
-            cause = error.__cause__ or error
             keys = ", ".join(f"{key} {row.get(key)}" for key in self._stream.primary_keys)
-            msg = f"no record of the row with {keys}: {type(cause).__name__}: {cause}"
+            msg = f"no record of the row with {keys}: {maps.why_failed(error)}"
             msg += ". Check `stream_maps` and the types in the catalog"
-            if isinstance(cause, TypeError) and "Decimal" in str(cause):
+            if isinstance(error, TypeError) and "Decimal" in str(error):
                 msg += "; write float(...) around amounts"
             raise TolokaError(msg) from error
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 import typing as t
+from decimal import Decimal
 from importlib import metadata
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
-from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG, FLATTENING_CONFIG
+from singer_sdk.helpers.capabilities import (
+    EMIT_ACTIVATE_VERSION_CONFIG,
+    FLATTENING_CONFIG,
+    STREAM_MAPS_CONFIG,
+)
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
-from tap_toloka import dates
+from tap_toloka import dates, maps
 from tap_toloka.errors import QUOTA_SECONDS
+from tap_toloka.hiding import LONGEST_SHOWN, shortened
 from tap_toloka.streams import STREAMS
 
 if t.TYPE_CHECKING:
@@ -170,17 +175,24 @@ SETTINGS = th.PropertiesList(
     ),
     additional_properties=False,
 ).to_dict()
-SETTINGS["properties"] |= EMIT_ACTIVATE_VERSION_CONFIG["properties"]
+SETTINGS["properties"] |= {
+    **EMIT_ACTIVATE_VERSION_CONFIG["properties"],
+    **STREAM_MAPS_CONFIG["properties"],
+    **FLATTENING_CONFIG["properties"],
+}
+# The SDK's own schema of stream maps is invalid, and its errors do not say what is wrong; see
+# `maps.problems`. For lengths and depths it has no limits.
+SETTINGS["properties"]["stream_maps"] = {
+    name: value
+    for name, value in SETTINGS["properties"]["stream_maps"].items()
+    if name in {"type", "title", "description"}
+}
 # PostgreSQL cuts names after 63 bytes, and some of ours would be the same.
 SETTINGS["properties"]["flattening_max_key_length"] = {
-    **FLATTENING_CONFIG["properties"]["flattening_max_key_length"],
+    **SETTINGS["properties"]["flattening_max_key_length"],
     "default": 63,
 }
 
-PREFIX = "TAP_TOLOKA_"
-"""What the variables begin with that `--config=ENV` reads."""
-
-_BOOLEANS = {"true", "1", "yes", "on", "false", "0", "no", "off"}
 _HOST = re.compile(r"(?!-)[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f]*:[0-9a-f:.]+")
 _IN_HEADERS = ("token", "account_id", "user_agent")
 
@@ -194,46 +206,27 @@ def problems(config: Mapping[str, t.Any], schema: Mapping[str, t.Any], now: str)
         now: The present by this machine's clock, in the one form of `tap_toloka.dates`.
     """
     found = [_in_words(error) for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)]
+    found += problems_with_maps(config)
     return found or list(_beyond_schema(config, now))
 
 
-def problems_in_environment(
-    environment: Mapping[str, str], schema: Mapping[str, t.Any]
-) -> list[str]:
-    """Return which variables do not hold what their setting takes, one line each.
+def problems_with_maps(config: Mapping[str, t.Any]) -> list[str]:
+    """Return what is wrong with `stream_maps` in a config, one line each."""
+    stream_maps = config.get("stream_maps")
+    streams = [stream.name for stream in STREAMS]
+    return list(maps.problems(stream_maps, streams)) if isinstance(stream_maps, dict) else []
 
-    The SDK takes any text for a boolean, and fails with a traceback on others.
 
-    Args:
-        environment: The variables.
-        schema: The JSON Schema of the settings, those that the SDK adds included.
+def without_blanks(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return a config without settings that are null or blank: they are as if they were not there.
+
+    Meltano writes a blank text for a variable that is blank, as in `TAP_TOLOKA_START_DATE=`.
     """
-    problems = []
-    for name, setting in schema["properties"].items():
-        variable = PREFIX + name.upper()
-        kinds = {setting["type"]} if isinstance(setting["type"], str) else {*setting["type"]}
-        text = environment.get(variable)
-        if text is not None and (expected := _kind_missed(text, kinds)):
-            shown = "it" if setting.get("secret") else repr(text)
-            problems.append(f"{variable}: {shown} is not {expected}")
-    return problems
-
-
-def _kind_missed(text: str, kinds: set[str]) -> str | None:
-    """Return what the text of a variable should be and is not, if anything.
-
-    Of arrays the SDK takes JSON as well as values with commas between them.
-    """
-    try:
-        if "boolean" in kinds and text.lower() not in _BOOLEANS:
-            return "true or false"
-        if "integer" in kinds:
-            int(text)
-        elif "object" in kinds and not isinstance(json.loads(text), dict):
-            return "a JSON object"
-    except ValueError:
-        return "an integer" if "integer" in kinds else "a JSON object"
-    return None
+    return {
+        name: value
+        for name, value in config.items()
+        if value is not None and not (isinstance(value, str) and not value.strip())
+    }
 
 
 def _in_words(error: ValidationError) -> str:
@@ -243,14 +236,16 @@ def _in_words(error: ValidationError) -> str:
     if error.validator == "additionalProperties":
         allowed = t.cast("t.Any", error.schema)["properties"]
         unknown = sorted({*t.cast("t.Any", error.instance)} - allowed.keys())
-        what = ", ".join(map(repr, unknown))
+        what = shortened(", ".join(map(repr, unknown)), 3 * LONGEST_SHOWN)
         kind = {0: "setting", 1: "stream"}.get(len(path), "filter")
         return f"{where}unknown {kind} {what}; valid are {', '.join(allowed)}"
     if error.validator == "required":
         return f"{where}{error.message}"
     if path and path[0] == "token":
         return f"{where}it is not text"
-    return f"{where}{' '.join(error.message.split())}"
+    found = error.instance
+    shown = str(found) if isinstance(found, Decimal) else shortened(repr(found))
+    return f"{where}{' '.join(error.message.replace(repr(found), shown).split())}"
 
 
 def _beyond_schema(config: Mapping[str, t.Any], now: str) -> Iterator[str]:
@@ -273,7 +268,7 @@ def _problems_with_date(name: str, text: str, now: str) -> Iterator[str]:
     try:
         date = dates.canonical(text)
     except ValueError as error:
-        yield f"{name}: {error}; write YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.sss]"
+        yield f"{name}: {shortened(str(error))}; write YYYY-MM-DD or YYYY-MM-DDThh:mm:ss[.sss]"
         return
     if date > now:
         yield f"{name}: {date} is in the future by this machine's clock ({now}): nothing to read"

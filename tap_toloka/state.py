@@ -22,6 +22,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from tap_toloka import dates
+from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -131,8 +132,9 @@ def checked(
 
     Args:
         state: A state as it was given to the tap.
-        replication_keys: The replication key of each stream that the tap has; entries of other
-            streams are left as they are.
+        replication_keys: The replication key of each stream that the tap has. Entries of other
+            streams are left as they are, but for those that the SDK cannot carry: they are left
+            out.
 
     Raises:
         ValueError: If it cannot be right. With such a state Toloka might return nothing, for ever,
@@ -148,8 +150,20 @@ def checked(
             if name in replication_keys
             else entry
             for name, entry in bookmarks.items()
+            if name in replication_keys or _can_be_carried(entry)
         }
     }
+
+
+def _can_be_carried(entry: t.Any) -> bool:  # noqa: ANN401  # from a file
+    """Tell whether the SDK can take over an entry of a stream that it does not know."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("partitions", []), list):
+        return False
+    parts = [entry, *entry.get("partitions", [])]
+    return all(
+        isinstance(part, dict) and isinstance(part.get("progress_markers", {}), dict)
+        for part in parts
+    )
 
 
 def _checked_entry(
@@ -159,10 +173,12 @@ def _checked_entry(
 ) -> dict[str, t.Any]:
     if not isinstance(entry, dict) or (wrong := entry.keys() - _KEYS - _MARKERS):
         found = f"holds {sorted(wrong)}" if isinstance(entry, dict) else f"is {entry!r}"
+        found = shortened(found)
         msg = f"the bookmark of {name} {found}; it may hold `{'`, `'.join(sorted(_KEYS))}`"
         raise ValueError(msg)
     if entry.get("replication_key", replication_key) != replication_key:
-        msg = f"the bookmark of {name} has the replication key {entry['replication_key']!r}"
+        found = shortened(repr(entry["replication_key"]))
+        msg = f"the bookmark of {name} has the replication key {found}"
         raise ValueError(msg)
     for key in ("filters", "account", "skipped"):
         if not isinstance(entry.get(key, {}), dict):
@@ -181,10 +197,10 @@ def _checked_entry(
 
 def _checked_date(name: str, value: t.Any) -> str:  # noqa: ANN401  # from a file
     if not isinstance(value, str):
-        msg = f"the bookmark of {name} is {value!r}, which is not a date"
+        msg = f"the bookmark of {name} is {shortened(repr(value))}, which is not a date"
         raise ValueError(msg)  # noqa: TRY004  # as above
     try:
         return dates.canonical(value)
     except ValueError as error:
-        msg = f"the bookmark of {name}: {error}"
+        msg = f"the bookmark of {name}: {shortened(str(error))}"
         raise ValueError(msg) from None

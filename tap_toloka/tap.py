@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import typing as t
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 
-from simplejson import JSONDecodeError
 from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import Catalog
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_toloka import dates, settings
+from tap_toloka import catalog, dates, maps, settings, variables
 from tap_toloka.api import TolokaApi
-from tap_toloka.command import TolokaCommand, hide
+from tap_toloka.command import JsonFile, TolokaCommand
 from tap_toloka.errors import TolokaError
+from tap_toloka.hiding import hide, shortened
 from tap_toloka.output import LineWriter
+from tap_toloka.signals import on_stop
 from tap_toloka.state import checked
 from tap_toloka.streams import STREAMS
 
@@ -31,9 +34,6 @@ if t.TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_toloka.client import TolokaStream
-
-
-_TOKEN = f"{settings.PREFIX}TOKEN"
 
 
 class TapToloka(Tap):
@@ -59,44 +59,76 @@ class TapToloka(Tap):
     def __init__(self, **kwargs: t.Any) -> None:
         if isinstance(config := kwargs.get("config"), dict):
             hide(config.get("token"))
-            # A setting that is null is a setting that is not there.
-            kwargs["config"] = {k: v for k, v in config.items() if v is not None}
+            kwargs["config"] = settings.without_blanks(config)
         given_state = kwargs.get("state")
         if given_state is not None and not isinstance(given_state, dict):
             # The SDK would take it for the name of a file, or for no state at all.
             msg = "Invalid state: expected an object with the single key `bookmarks`"
             raise ConfigurationError(msg)
-        if (catalog := kwargs.get("catalog")) is not None:
-            kwargs["catalog"] = _checked_catalog(catalog)
-        hide(os.environ.get(_TOKEN))
+        if isinstance(given_catalog := kwargs.get("catalog"), dict):
+            kwargs["catalog"] = _checked_catalog(given_catalog)
         try:
             super().__init__(**kwargs)
-        except ConfigValidationError:
-            self._check_config(**kwargs)
-            raise
-        except ValueError:  # the SDK's, of a variable that does not hold what its setting takes
-            self._check_environment(**kwargs)
+        except ConfigValidationError as error:
+            if error.schema:  # from the SDK's check of the config; ours has better words
+                self._check_config()
             raise
         hide(self.config.get("token"))
         if kwargs.get("validate_config", True):
-            self._check_config(**kwargs)
+            self._check_config()
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(signum, lambda number, _frame: self.message_writer.stop(number))
+            on_stop(self.message_writer.stop)
 
-    def _check_config(self, **kwargs: t.Any) -> None:
-        self._check_environment(**kwargs)
-        self._refuse(settings.problems(dict(self.config), self.config_jsonschema, _now()))
+    @override  # the SDK's own handler cuts lines, and needs what is not there yet
+    def _setup_signal_handlers(self) -> None:
+        """Leave signals as they are until this object is complete."""
 
-    def _check_environment(self, *, parse_env_config: bool = False, **_: t.Any) -> None:
-        if parse_env_config:
-            hide(os.environ.get(_TOKEN))  # the SDK has read a `.env` meanwhile
-            self._refuse(settings.problems_in_environment(os.environ, self.config_jsonschema))
+    @override  # the SDK maps deselected streams without any field, and ends with tracebacks
+    def setup_mapper(self) -> None:
+        """Set up stream maps and flattening.
 
-    def _refuse(self, problems: list[str]) -> None:
-        if problems:
-            msg = "Config validation failed"
-            raise ConfigValidationError(msg, errors=problems, schema=self.config_jsonschema)
+        Raises:
+            ConfigurationError: If they cannot be.
+        """
+        _refuse(settings.problems_with_maps(self.config))
+        with maps.failing_at_the_start(self.config):
+            super(Tap, self).setup_mapper()
+            selected = {
+                name: entry
+                for name, entry in self.catalog.items()
+                if entry.metadata.resolve_selection()[()]
+            }
+            self.mapper.register_raw_streams_from_catalog(Catalog(selected))
+            for name in self.catalog.keys() - selected.keys():
+                entry = self.catalog[name]
+                schema, keys = entry.schema.to_dict(), entry.key_properties
+                self.mapper.register_raw_stream_schema(name, schema, keys)
+
+    @classproperty
+    @override  # the SDK takes any text for a boolean, and fails with a traceback on other kinds
+    def _env_var_config(cls) -> dict[str, t.Any]:  # noqa: N805
+        """The settings that environment variables hold.
+
+        Raises:
+            ConfigurationError: If `.env` cannot be read, or a variable does not hold what its
+                setting takes.
+        """
+        try:
+            parse_environment_config({}, variables.PREFIX)  # only adds `.env` to the environment
+        except ValueError as error:
+            msg = f"Invalid `.env`: {error}"
+            raise ConfigurationError(msg) from error
+        hide(os.environ.get(f"{variables.PREFIX}TOKEN"))
+        found, problems = variables.settings_in(os.environ, cls.config_jsonschema)
+        _refuse(problems)
+        return found
+
+    def _check_config(self) -> None:
+        if unknown := variables.unknown(os.environ, self.config_jsonschema):
+            self.logger.warning(
+                "No setting has the name of these variables: %s", ", ".join(unknown)
+            )
+        _refuse(settings.problems(dict(self.config), self.config_jsonschema, _now()))
 
     @cached_property
     def api(self) -> TolokaApi:
@@ -107,20 +139,6 @@ class TapToloka(Tap):
     def discover_streams(self) -> list[TolokaStream]:
         return [stream(self, lambda: self.api, self.message_writer) for stream in STREAMS]
 
-    @override  # the SDK builds the maps of deselected streams from schemas without any field
-    def setup_mapper(self) -> None:
-        super(Tap, self).setup_mapper()
-        selected = {
-            name: entry
-            for name, entry in self.catalog.items()
-            if entry.metadata.resolve_selection()[()]
-        }
-        self.mapper.register_raw_streams_from_catalog(Catalog(selected))
-        for name in self.catalog.keys() - selected.keys():
-            entry = self.catalog[name]
-            schema, keys = entry.schema.to_dict(), entry.key_properties
-            self.mapper.register_raw_stream_schema(name, schema, keys)
-
     @override  # the SDK hands over the state here, and recommends to check it
     def load_state(self, state: dict[str, t.Any]) -> None:
         """Take a state.
@@ -130,10 +148,16 @@ class TapToloka(Tap):
         """
         keys = {stream.name: stream.replication_key for stream in STREAMS}
         try:
-            super().load_state(checked(state, keys))
+            usable = checked(state, keys)
         except ValueError as error:
             msg = f"Invalid state: {error}"
             raise ConfigurationError(msg) from error
+        if gone := state.get("bookmarks", {}).keys() - usable["bookmarks"].keys():
+            self.logger.warning(
+                "State of streams that do not exist is left out, as it is not a bookmark: %s",
+                shortened(", ".join(sorted(map(repr, gone)))),
+            )
+        super().load_state(usable)
 
     def test_connection(self) -> None:
         """Read one row of each stream, and log which streams can be read.
@@ -162,15 +186,30 @@ class TapToloka(Tap):
             raise TolokaError(msg)
 
     @classmethod
-    @override  # the SDK fails with a traceback if a file does not hold an object
+    @override  # the SDK's way to read files ends with tracebacks
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> t.Any:
-        try:
-            return super().cb_config(ctx, param, value)
-        except JSONDecodeError:
-            raise
-        except (TypeError, ValueError) as error:
-            msg = "Invalid config: a config file must hold a JSON object"
-            raise ConfigurationError(msg) from error
+        files = [name for name in value if name != "ENV"]
+        config: dict[str, t.Any] = {}
+        for name in files:
+            config |= JsonFile().convert(name, param, ctx)
+        return _Config(config, parse_env=len(files) < len(value))
+
+    @classmethod
+    @override  # as above
+    def invoke(
+        cls, *, about: bool = False, about_format: str | None = None, **kwargs: t.Any
+    ) -> None:
+        if about:
+            super().invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        config: _Config = kwargs["config"]
+        tap = cls(
+            config=config.config,
+            state=kwargs["state"],
+            catalog=kwargs["catalog"],
+            parse_env_config=config.parse_env,
+        )
+        tap.sync_all()
 
     @classmethod
     @override  # `--test`: the SDK's own ends at the first stream that cannot be read
@@ -199,6 +238,9 @@ class TapToloka(Tap):
     @override  # the SDK's command prints tracebacks
     def get_singer_command(cls) -> click.Command:
         command = super().get_singer_command()
+        for param in command.params:
+            if param.name in {"catalog", "state"}:
+                param.type = JsonFile()
         return TolokaCommand(
             name=command.name,
             help=command.help,
@@ -209,24 +251,26 @@ class TapToloka(Tap):
         )
 
 
-def _checked_catalog(catalog: t.Any) -> Catalog:  # noqa: ANN401  # from a file
-    """Read a catalog.
+@dataclass
+class _Config:
+    """What `--config` gives, as the SDK wants it."""
 
-    Raises:
-        ConfigurationError: If it is not one.
-    """
-    if isinstance(catalog, Catalog):
-        return catalog
-    msg = "Invalid catalog: expected an object with a list of `streams`, as written by --discover"
-    if not isinstance(catalog, dict) or not isinstance(catalog.get("streams"), list):
-        raise ConfigurationError(msg)
+    config: dict[str, t.Any]
+    parse_env: bool
+
+
+def _checked_catalog(given: dict[str, t.Any]) -> Catalog:
     try:
-        return Catalog.from_dict(catalog)
-    except KeyError as error:
-        msg += f"; an entry lacks {error}"
+        return catalog.checked(given)
+    except ValueError as error:
+        msg = f"Invalid catalog: {error}"
         raise ConfigurationError(msg) from error
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError(msg) from error
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        msg = "Config validation failed"
+        raise ConfigValidationError(msg, errors=problems)
 
 
 def _now() -> str:

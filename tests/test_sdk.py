@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk import Stream, Tap
 from singer_sdk.pagination import BaseAPIPaginator
+from singer_sdk.plugin_base import PluginBase
 from singer_sdk.testing import SuiteConfig, TapTestRunner, get_tap_test_class
 
 from tap_toloka.client import TolokaStream
@@ -173,10 +174,13 @@ def test_nothing_else_of_the_sdk_is_overridden() -> None:
         "cb_test",
         "discover_streams",
         "get_singer_command",
+        "invoke",
         "load_state",
         "print_about",
         "setup_mapper",
+        "_setup_signal_handlers",
     }
+    assert "_env_var_config" in vars(TapToloka).keys() & vars(PluginBase).keys()
 
 
 def test_a_stream_is_a_handful_of_facts() -> None:

@@ -76,6 +76,43 @@ def test_the_date_of_a_bookmark_may_be_written_in_any_way(
     assert run.state["bookmarks"]["other"] == {"a": 1}
 
 
+GONE: list[Any] = [None, True, 5, "2026-01-01", [], [{}], {"partitions": 5}, {"partitions": [5]}]
+GONE += [{"progress_markers": 5}, {"partitions": [{"progress_markers": []}]}]
+
+
+@pytest.mark.parametrize("entry", GONE, ids=str)
+def test_what_is_not_a_bookmark_of_a_stream_that_is_gone_is_left_out(
+    entry: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Emulator(pools=[make_pool("1", "2024-01-01T00:00:00")]) as emulator:
+        run = run_inside(config_for(emulator), {"bookmarks": {"gone": entry}})
+    assert run.state is not None
+    assert run.state["bookmarks"].keys() == {"pools"}
+    (line,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "'gone'" in line
+
+
+@pytest.mark.parametrize(
+    "entry", [{}, {"a": [1]}, {"partitions": [{"context": {}, "b": 1}], "progress_markers": {}}]
+)
+def test_a_bookmark_of_a_stream_that_is_gone_is_kept(
+    entry: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Emulator(pools=[make_pool("1", "2024-01-01T00:00:00")]) as emulator:
+        run = run_inside(config_for(emulator), {"bookmarks": {"gone": entry}})
+    assert run.state is not None
+    kept = {key: value for key, value in entry.items() if key != "progress_markers"}
+    assert run.state["bookmarks"].get("gone", {}) == kept
+    assert not [r for r in caplog.records if r.levelname == "WARNING"]
+
+
+def test_an_invalid_state_is_named_in_a_line_that_is_not_too_long() -> None:
+    for entry in ("x" * 5_000, {"replication_key": "x" * 5_000}, {"x" * 5_000: 1}):
+        with pytest.raises(ConfigurationError) as error:
+            TapToloka(config={"token": "x"}, state={"bookmarks": {"pools": entry}})
+        assert len(str(error.value)) < 300
+
+
 def test_progress_markers_of_an_interrupted_run_are_removed() -> None:
     bookmark = {
         "replication_key": "created",

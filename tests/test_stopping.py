@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +22,22 @@ from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
+STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 SOON = 20.0
 """Seconds, on a busy machine; what is waited for below lasts longer."""
+
+
+@pytest.fixture(autouse=True)
+def _default_signals() -> Iterator[None]:
+    """Start processes as a shell does, also if the tests run in the background or under nohup."""
+    before = {signum: signal.getsignal(signum) for signum in STATUS}
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
 
 
 @pytest.fixture
@@ -136,6 +149,66 @@ def test_no_wait_is_sat_out(
     assert process.returncode == STATUS[signum]
     assert json.loads(output.splitlines()[0])["value"] == state
     assert b"Traceback" not in log
+
+
+COMMANDS = (
+    [str(Path(sysconfig.get_path("scripts"), "tap-toloka"))],
+    [sys.executable, "-m", "tap_toloka"],
+)
+
+
+@pytest.mark.parametrize("signum", STATUS)
+@pytest.mark.parametrize("command", COMMANDS, ids=["script", "module"])
+@pytest.mark.parametrize("imported", ["msgspec", "jsonschema", "tap_toloka.client"])
+def test_a_signal_while_python_imports_ends_the_run_without_a_word(
+    signum: signal.Signals, command: list[str], imported: str
+) -> None:
+    process = subprocess.Popen(
+        [*command, "--about"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
+        text=True,
+    )
+    assert process.stderr
+    for line in process.stderr:  # each module is named once it is imported
+        if line.split("|")[-1].strip() == imported:
+            break
+    process.send_signal(signum)
+    output, log = process.communicate(timeout=SOON)
+    assert process.returncode == STATUS[signum]
+    assert output == ""
+    assert all(line.startswith("import time:") for line in log.splitlines()), log
+
+
+def test_a_signal_while_the_tap_is_set_up_ends_the_run_without_a_word(tmp_path: Path) -> None:
+    """Send it from within the SDK's constructor, whose own handlers would fail there."""
+    code = (
+        "import os, runpy, signal\n"
+        "from tap_toloka.tap import TapToloka\n"
+        "TapToloka.setup_mapper = lambda self: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "runpy.run_module('tap_toloka', run_name='__main__', alter_sys=True)"
+    )
+    (tmp_path / "config.json").write_text('{"token": "x"}')
+    command = [sys.executable, "-c", code, "--config", str(tmp_path / "config.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SOON)
+    assert done.returncode == STATUS[signal.SIGTERM]
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_a_hangup_that_is_ignored_stays_ignored(
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    with Emulator(pools=make_pools(900, seed=10)) as emulator:
+        process = start(config_for(emulator))
+        assert process.stdout
+        process.stdout.readline()  # the rest is more than a pipe holds
+        process.send_signal(signal.SIGHUP)
+        output, _ = process.communicate(timeout=SOON)
+    assert process.returncode == 0
+    assert output.count(b'"RECORD"') == 900
 
 
 def test_the_next_run_loses_nothing(start: Callable[..., subprocess.Popen[bytes]]) -> None:

@@ -256,17 +256,30 @@ def test_without_replication_in_the_catalog_that_of_the_stream_is_used(
 
 
 @every_stream
-def test_a_catalog_without_key_properties_is_refused(stream: type[TolokaStream]) -> None:
-    catalog = catalog_of(stream=stream.name, key_properties=[])
-    with Emulator() as emulator, pytest.raises(ConfigurationError, match="key_properties"):
-        run_inside(config_for(emulator), catalog=catalog)
+def test_a_catalog_with_other_key_properties_than_the_stream_has_is_refused(
+    stream: type[TolokaStream],
+) -> None:
+    keys = list(stream.primary_keys)
+    field = next(
+        n
+        for n in entry_of(stream, catalog_of(stream=stream.name))["schema"]["properties"]
+        if n not in keys
+    )
+    for given in ([], None, ["nope"], [field], [*keys, field], keys * 2):
+        catalog = catalog_of(stream=stream.name, key_properties=given)
+        with Emulator() as emulator, pytest.raises(ConfigurationError) as error:
+            run_inside(config_for(emulator), catalog=catalog)
+        assert "`key_properties`" in str(error.value)
+        assert f"They must be {keys}" in str(error.value)
 
 
 @every_stream
-def test_a_catalog_with_a_key_that_is_no_field_is_refused(stream: type[TolokaStream]) -> None:
-    catalog = catalog_of(stream=stream.name, key_properties=["nope"])
-    with Emulator() as emulator, pytest.raises(ConfigurationError, match=r"do not exist in .*nope"):
-        run_inside(config_for(emulator), catalog=catalog)
+def test_the_order_of_key_properties_does_not_matter(stream: type[TolokaStream]) -> None:
+    keys = [*reversed(stream.primary_keys)]
+    with Emulator() as emulator:
+        run_inside(
+            config_for(emulator), catalog=catalog_of(stream=stream.name, key_properties=keys)
+        )
 
 
 @every_stream

@@ -1,0 +1,29 @@
+"""The signals that end a run, and the exit status of a run that one of them ended."""
+
+from __future__ import annotations
+
+import signal
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+STOPPING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Windows has no SIGHUP."""
+
+
+def on_stop(handler: Callable[[int], object]) -> None:
+    """Call a handler, with the number of the signal, when a signal is to end the run.
+
+    A SIGHUP that is ignored, as under `nohup`, stays ignored.
+    """
+    for signum in STOPPING:
+        if signum.name != "SIGHUP" or signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, lambda number, _frame: handler(number))
+
+
+def exit_status(signum: int) -> int:
+    """Return the exit status of a run that a signal ended, as shells have it."""
+    return 128 + signum

@@ -1,0 +1,79 @@
+"""No form of a secret, and nothing that a terminal obeys, gets into a log."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from tap_toloka import hiding
+from tests.bare_server import bare_server
+from tests.runner import run_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TOKEN = "ab\"c'd\\e\\\\f/g%h&i<j+k"
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "JSON": json.dumps,
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text)),
+    "JSON in JSON in JSON": lambda text: json.dumps(json.dumps(json.dumps(text))),
+    "JSON with escaped slashes": lambda text: json.dumps(text).replace("/", "\\/"),
+    "JSON with all escaped": lambda text: "".join(f"\\u{ord(char):04X}" for char in text),
+    "Python": repr,
+    "Python in JSON": lambda text: json.dumps(repr(text)),
+    "bytes of Python": lambda text: repr(text.encode()),
+    "a path": quote,
+    "a parameter": lambda text: quote(text, safe=""),
+    "HTML": html.escape,
+    "HTML by numbers": lambda text: "".join(f"&#{ord(char)};" for char in text),
+}
+
+
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Hide a token in this test."""
+    monkeypatch.setattr(hiding, "_secrets", {})
+    hiding.hide(TOKEN)
+    return TOKEN
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_is_hidden_however_it_is_escaped(secret: str, form: str) -> None:
+    safe = hiding.safe(f"before {FORMS[form](secret)} after")
+    assert "***" in safe
+    left = safe.replace("***", "").translate(dict.fromkeys(map(ord, "\"'\\")))
+    assert left in {"before  after", "before b after"}, "quotes, and the letter of bytes"
+
+
+def test_what_is_no_secret_stays(secret: str) -> None:
+    assert hiding.safe(secret[:-1]) == secret[:-1]
+    assert hiding.safe("a line, 5 % of all") == "a line, 5 % of all"
+
+
+def test_a_secret_is_hidden_before_a_text_is_cut(secret: str) -> None:
+    assert hiding.shortened(f"12345{secret}", length=8) == "12345***"
+    assert hiding.shortened("1234567890", length=8) == "12345678..."
+
+
+@pytest.mark.usefixtures("secret")
+def test_a_terminal_is_given_no_commands() -> None:
+    assert hiding.safe("\x1b[31mred\x07\r\x9b\u202e") == r"\x1b[31mred\x07\r\x9b\u202e"
+    assert hiding.safe("lines\n\tstay, é too") == "lines\n\tstay, é too"
+
+
+def test_an_answer_that_repeats_the_token_does_not_show_it() -> None:
+    body = {"code": "X", "message": f"\x1b[31m{TOKEN}", "payload": {"sent": json.dumps([TOKEN])}}
+    with bare_server(lambda _: (400, json.dumps(body).encode())) as (url, _):
+        config = {"token": TOKEN, "api_url": url}
+        run = run_process(config=config, env={"TAP_TOLOKA_LOGLEVEL": "DEBUG"})
+    assert run.status == 1
+    assert "***" in run.log.splitlines()[-1]
+    assert "ab\\" not in run.log
+    assert 'ab"' not in run.log
+    assert "\x1b" not in run.log
