@@ -9,12 +9,16 @@ from urllib.parse import quote
 LONGEST_SHOWN = 100
 """Characters of a value in an error."""
 
+_SHORTEST_SECRET = 6
+"""Characters. Shorter ones are no keys of Toloka's, and would be found in any word."""
+
 _secrets: dict[str, re.Pattern[str]] = {}
 
 
 def hide(secret: object) -> None:
     """Show `***` instead of a secret from here on, however its characters are escaped."""
-    if secret and (text := str(secret)) not in _secrets:
+    text = str(secret or "")
+    if len(text) >= _SHORTEST_SECRET and text not in _secrets:
         _secrets[text] = re.compile("".join(map(_in_any_form, text)))
 
 

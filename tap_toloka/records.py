@@ -83,7 +83,10 @@ class RecordWriter:
                 message = RecordMessage(
                     stream=alias, record=record, version=self.version, time_extracted=now
                 )
-                self._writer.write_message(message)
+                try:
+                    self._writer.write_message(message)
+                except (TypeError, ValueError) as error:  # a value of a map that is no JSON
+                    raise self._failed(row, error) from error
 
     def activate_version(self) -> None:
         """Let the target remove all rows of other versions."""
@@ -121,12 +124,15 @@ class RecordWriter:
                 if (mapped := stream_map.transform(record)) is not None
             ]
         except Exception as error:  # an expression of a stream map can raise anything
-            keys = ", ".join(f"{key} {row.get(key)}" for key in self._stream.primary_keys)
-            msg = f"no record of the row with {keys}: {maps.why_failed(error)}"
-            msg += ". Check `stream_maps` and the types in the catalog"
-            if isinstance(error, TypeError) and "Decimal" in str(error):
-                msg += "; write float(...) around amounts"
-            raise TolokaError(msg) from error
+            raise self._failed(row, error) from error
+
+    def _failed(self, row: Mapping[str, t.Any], error: Exception) -> TolokaError:
+        keys = ", ".join(f"{key} {row.get(key)}" for key in self._stream.primary_keys)
+        msg = f"no record of the row with {keys}: {maps.why_failed(error)}"
+        msg += ". Check `stream_maps` and the types in the catalog"
+        if isinstance(error, TypeError) and "Decimal" in str(error):
+            msg += "; write float(...) around amounts"
+        return TolokaError(msg)
 
     def _declared(self, record: dict[str, t.Any], stream_map: StreamMap) -> dict[str, t.Any]:
         """Leave out what the printed schema does not have.

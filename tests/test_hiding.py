@@ -58,7 +58,7 @@ def test_what_is_no_secret_stays(secret: str) -> None:
 
 def test_a_secret_is_hidden_before_a_text_is_cut(secret: str) -> None:
     assert hiding.shortened(f"12345{secret}", length=8) == "12345***"
-    assert hiding.shortened("1234567890", length=8) == "12345678..."
+    assert hiding.shortened("1234567890", length=8) == "12345 … 90"
 
 
 @pytest.mark.usefixtures("secret")
