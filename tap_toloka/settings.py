@@ -176,10 +176,14 @@ SETTINGS = th.PropertiesList(
     additional_properties=False,
 ).to_dict()
 SETTINGS["properties"] |= {
-    **EMIT_ACTIVATE_VERSION_CONFIG["properties"],
-    **STREAM_MAPS_CONFIG["properties"],
-    **FLATTENING_CONFIG["properties"],
+    name: dict(setting)
+    for config in (EMIT_ACTIVATE_VERSION_CONFIG, STREAM_MAPS_CONFIG, FLATTENING_CONFIG)
+    for name, setting in config["properties"].items()
 }
+SETTINGS["properties"]["emit_activate_version_messages"]["description"] = (
+    "Send ACTIVATE_VERSION after the last row of FULL_TABLE streams that were read completely and "
+    "have no filters, so that the target can remove deleted rows."
+)
 # The SDK's own schema of stream maps is invalid, and its errors do not say what is wrong; see
 # `maps.problems`. For lengths and depths it has no limits.
 SETTINGS["properties"]["stream_maps"] = {
@@ -188,9 +192,9 @@ SETTINGS["properties"]["stream_maps"] = {
     if name in {"type", "title", "description"}
 }
 # PostgreSQL cuts names after 63 bytes, and some of ours would be the same.
-SETTINGS["properties"]["flattening_max_key_length"] = {
-    **SETTINGS["properties"]["flattening_max_key_length"],
+SETTINGS["properties"]["flattening_max_key_length"] |= {
     "default": 63,
+    "description": "Maximum length of a flattened column name. The default fits PostgreSQL.",
 }
 
 _HOST = re.compile(r"(?!-)[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f]*:[0-9a-f:.]+")
