@@ -162,7 +162,7 @@ class TolokaApi:
         response = self._connections.get(path, params)
         if response.status != HTTPStatus.OK:
             raise self.error_of(response)
-        # Only these come from Toloka for certain, not from a proxy.
+        # Error responses often come from a proxy, whose clock may differ.
         self.clock.hear(response.headers, response.arrived)
         return response.body
 
@@ -192,8 +192,10 @@ class TolokaApi:
             denied = status == HTTPStatus.FORBIDDEN
             return RefusedError(message, gone=body.code in _GONE, denied=denied)
         elif status in _OF_A_LIST:
-            message += ". This is not one of Toloka's codes for what cannot be read, so it may come"
-            message += " from a proxy or gateway: nothing is skipped. Check `api_url`"
+            message += ". This is not an error code of Toloka's API for a list that cannot be read,"
+            message += (
+                " so a proxy or gateway may have answered. Nothing was skipped. Check `api_url`"
+            )
         return TolokaError(message)
 
     def _before_retry(self, details: Details) -> None:

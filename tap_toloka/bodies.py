@@ -25,7 +25,7 @@ _ESCAPES = re.compile(
     rb"|.)",
     re.DOTALL,
 )
-_KINDS = {"nul": "NUL", "surrogate": "half a surrogate pair"}
+_KINDS = {"nul": "NUL", "surrogate": "unpaired surrogate"}
 _INVALID = re.compile("[\udc80-\udcff]+")  # bytes that `surrogateescape` could not decode
 _REPLACEMENT = rb"\ufffd"
 REPLACED = (_REPLACEMENT, "\ufffd".encode())
@@ -39,7 +39,7 @@ class Replaced(t.NamedTuple):
 
     Attributes:
         place: Where U+FFFD is, in bytes of the repaired body.
-        what: What was there: `NUL`, `half a surrogate pair` or `invalid UTF-8`.
+        what: What was there: `NUL`, `unpaired surrogate` or `invalid UTF-8`.
     """
 
     place: int
@@ -63,7 +63,7 @@ def check_utf_8(body: bytes) -> None:
 def repaired(body: bytes) -> tuple[bytes, list[Replaced]]:
     """Replace by U+FFFD whatever JSON's grammar allows in texts and keys and targets cannot store.
 
-    That is NUL, which PostgreSQL has neither in `text` nor in `jsonb`, half a surrogate pair, and
+    That is NUL, which PostgreSQL has neither in `text` nor in `jsonb`, an unpaired surrogate, and
     bytes that are not UTF-8. A NUL is replaced rather than removed: target-postgres does the same
     to texts outside of objects, and two keys of an object rarely become one. A byte order mark at
     the start is removed.

@@ -31,8 +31,8 @@ def checked(catalog: Mapping[str, t.Any]) -> Catalog:
     names = [entry.get("tap_stream_id") for entry in entries]
     for number, (name, entry) in enumerate(zip(names, entries, strict=True)):
         if not isinstance(name, str):
-            msg = f"number {number + 1} of `streams` has no `tap_stream_id`"
-            raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value
+            msg = f"`streams[{number}]` has no `tap_stream_id`"
+            raise ValueError(msg)  # noqa: TRY004  # callers turn it into one line
         if names.count(name) > 1:
             msg = f"`streams` has {shortened(repr(name))} twice"
             raise ValueError(msg)

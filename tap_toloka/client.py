@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog, CatalogEntry
 
     from tap_toloka.api import TolokaApi
-    from tap_toloka.fetch import Source
+    from tap_toloka.fetch import Reading, Source
     from tap_toloka.fitting import Row
     from tap_toloka.output import LineWriter
     from tap_toloka.pages import PageReader
@@ -42,6 +42,8 @@ if t.TYPE_CHECKING:
 
 _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
+
+_MOST_NAMED = 10  # owners in one log line
 
 # It has their verbs, and knows nothing of the SDK, so that pages can be read without it.
 BaseAPIPaginator.register(IdCursor)
@@ -73,7 +75,7 @@ class TolokaStream(TolokaList, Stream):
 
     @property
     def run_began(self) -> str:
-        """When the run began, by Toloka's clock if it answered, in the one form of dates."""
+        """When the run began, by Toloka's clock if it answered, in the canonical form of dates."""
         return self._connect().clock.at(self._began)
 
     @cached_property
@@ -121,7 +123,7 @@ class TolokaStream(TolokaList, Stream):
         if missing:
             self._warned_of_missing = True
             self.logger.warning(
-                "`filters.%s.%s` contains ids with nothing to read in this account: %s",
+                "`filters.%s.%s`: nothing found in this account for %s. Check the IDs",
                 self.name,
                 name,
                 ", ".join(sorted(missing, key=lambda id_: (len(id_), id_))),
@@ -222,8 +224,8 @@ class TolokaStream(TolokaList, Stream):
         """Write all rows, then move the bookmark.
 
         The SDK's own loop costs several times what reading and writing a row does, and moves the
-        bookmark by each row, also back. This is the one private method that is replaced, and none
-        is used. A test fails when it changes.
+        bookmark by each row, also back. This is the only private method of `Stream` that is
+        replaced, and none is used. A test fails when it changes.
         """
         try:
             self.read_and_write(self.ABORT_AT_RECORD_COUNT)
@@ -270,32 +272,39 @@ class TolokaStream(TolokaList, Stream):
             complete = lists.complete and not reading.skipped
             if not count and complete:
                 self._log_nothing()
-            self._conclude(greatest, reading.skipped, complete=complete)
+            self._conclude(greatest, reading, complete=complete)
 
-    def _conclude(self, greatest: str, skipped: Sequence[str], *, complete: bool) -> None:
+    def _conclude(self, greatest: str, reading: Reading, *, complete: bool) -> None:
         """Say what was read, now that all of it is written: ACTIVATE_VERSION, bookmark, STATE.
 
         Args:
             greatest: The greatest value of the replication key; `""`: none.
-            skipped: Owners of lists that could not be read.
+            reading: What was read, and which lists could not be.
             complete: Whether nothing was skipped, here or where lists were found.
+
+        Raises:
+            RefusedError: If this key may read none of the lists, and that is new.
         """
-        if skipped:
-            hint = "; `filters` can leave them out" if self.listed_by in self.filters.kinds else ""
+        if skipped := reading.skipped:
             self.logger.warning(
-                "Could not read %s of %s %s. Each run tries again%s",
+                "%s: %d lists could not be read (%s %s%s), so rows may be missing. The next run "
+                "tries again",
                 self.name,
+                len(skipped),
                 self.listed_by,
-                ", ".join(skipped),
-                hint,
+                ", ".join(skipped[:_MOST_NAMED]),
+                ", ..." if len(skipped) > _MOST_NAMED else "",
             )
         if self._records.version is not None:
-            if why := _why_rows_are_missing(self, complete=complete):
-                self.logger.warning("No ACTIVATE_VERSION for %s: %s", self.name, why)
+            if why := _why_no_activate_version(self, complete=complete):
+                msg = "%s: ACTIVATE_VERSION not sent, so deleted rows stay in the target: %s"
+                self.logger.warning(msg, self.name, why)
             else:
                 self._records.activate_version()
         self.progress.move(greatest, self.run_began, skipped)
         self.finalize_state_progress_markers()  # clears what the SDK noted, and writes STATE
+        if reading.denied:  # the next run knows of these lists, and goes on without them
+            raise reading.denied
 
     @property
     def _is_full_table(self) -> bool:
@@ -333,11 +342,11 @@ def _account_of(config: Mapping[str, t.Any]) -> dict[str, str]:
     return {name: value for name, value in chosen.items() if value and value != "PRODUCTION"}
 
 
-def _why_rows_are_missing(stream: TolokaStream, *, complete: bool) -> str | None:
+def _why_no_activate_version(stream: TolokaStream, *, complete: bool) -> str | None:
     """Tell why a row that was not read may exist all the same, if it may."""
     if stream.filters_in_use:
-        return "it is filtered, and rows outside the filters would be removed"
-    return None if complete else "some of it could not be read"
+        return "the stream has `filters`, and rows outside them would be removed"
+    return None if complete else "some lists could not be read"
 
 
 def _with_any_date_in(names: Sequence[str], start: Start) -> Callable[[Row], bool]:
@@ -372,5 +381,5 @@ def problem_with_catalog(stream: TolokaStream, entry: CatalogEntry | None) -> st
     properties = stream.effective_schema.get("properties", {})
     for key in {*keys, *([ours] if ours else [])}:
         if stream.selected and not (key in properties and stream.mask["properties", key]):
-            return f"The catalog leaves out {key!r}, which {stream.name} requires"
+            return f"The catalog deselects {key!r} of {stream.name}, a key or replication key"
     return None

@@ -54,8 +54,8 @@ class Clock:
     """Toloka's clock, as far as the answers tell; until one did, the clock of this machine.
 
     Each answer says that at least so much time had passed at Toloka when it arrived. The least of
-    these estimates is kept: what is said here is never later than the truth, also if an answer
-    was long under way, or one of Toloka's servers is ahead of the others. Threads may share it.
+    these estimates is kept: what `at` says is never later than the truth, also if an answer was
+    long under way, or one of Toloka's servers is ahead of the others. Threads may share it.
 
     Attributes:
         known: Whether an answer has told the time.
@@ -63,7 +63,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.known = False
-        self._offset = time.time() - monotonic()
+        self._offset = self._greatest_offset = time.time() - monotonic()
         self._lock = threading.Lock()
 
     @property
@@ -84,12 +84,18 @@ class Clock:
         with self._lock:
             was_known, self.known = self.known, True
             self._offset = min(self._offset, offset) if was_known else offset
+            self._greatest_offset = max(self._greatest_offset, offset) if was_known else offset
         if not was_known:
             _warn_of_difference(time.time() - date.timestamp())
 
     def at(self, moment: float) -> str:
-        """Return what time it was at a moment of `monotonic`, in the one form of dates."""
+        """Return what time it was at a moment of `monotonic`, in the canonical form of dates."""
         seconds = self._offset + moment
+        return dates.from_datetime(datetime.fromtimestamp(seconds, timezone.utc))
+
+    def latest(self) -> str:
+        """Return what time it is by the server that is ahead of all others, in that form."""
+        seconds = self._greatest_offset + monotonic()
         return dates.from_datetime(datetime.fromtimestamp(seconds, timezone.utc))
 
     def seconds_at(self, moment: float) -> int:
@@ -97,7 +103,7 @@ class Clock:
         return int(self._offset + moment)
 
     def now(self) -> str:
-        """Return what time it is, in the one form of dates."""
+        """Return what time it is, in the canonical form of dates."""
         return self.at(monotonic())
 
 

@@ -53,7 +53,7 @@ class TolokaCommand(SingerCommand):
         ctx.allow_extra_args = True
         rest = super().parse_args(ctx, args)
         if rest:
-            ctx.fail("Only options are expected, such as --config FILE")
+            ctx.fail("Unexpected argument. Only options are accepted, such as --config FILE")
         return rest
 
     @override  # `--discover`, `--test` and the like do all their work here

@@ -101,7 +101,7 @@ class Connections:
             # Without a session, so that no `.netrc` replaces the authorization.
             request = requests.Request("GET", url, self._headers, params=params).prepare()
         except ValueError as error:
-            msg = f"`api_url` is not an address that can be requested: {error}"
+            msg = f"`api_url` is not a valid URL: {error}"
             raise TolokaError(msg) from error
         try:
             return self._send(request)
@@ -143,17 +143,20 @@ class Connections:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _wrong_certificate(peer, cause)
         if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
-            return f"There is no TLS (https) at {peer}. Check the address and its port"
+            return f"{peer} does not answer with TLS (HTTPS). Check scheme and port"
         # A host that has answered exists; that its name is unknown for a while passes.
         unknown = isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
         if unknown and not self._answered:
-            return f"There is no host of the name of {peer}. Check the address and the network"
+            return (
+                f"Host {peer} not found (DNS lookup failed). Check `api_url`, the network and the "
+                "proxy settings"
+            )
         return None
 
     def _wrong_address(self, cause: BaseException) -> str:
         """Say which address cannot be used; that of a proxy may hold a password."""
         if self._proxy is None:
-            return f"`api_url` is not an address that can be requested: {cause}"
+            return f"`api_url` is not a valid URL: {cause}"
         if isinstance(cause, InvalidSchema):
             return f"The SOCKS proxy {self._name_of_proxy()} needs the package `requests[socks]`"
         return f"The proxy {self._name_of_proxy()} is not an address like http://host:port"
@@ -186,7 +189,8 @@ def _refusal(proxy: str, status: str, reason: str) -> str:
     """Say that a proxy refuses a connection, and what may help."""
     msg = f"The {proxy} refuses the connection: {status} {reason}".rstrip()
     if status == "407":
-        msg += ". It wants a user and password, or others: http://user:password@host:port"
+        msg += ". It requires authentication. Set user and password in the proxy URL: "
+        msg += "http://user:password@host:port"
     return msg
 
 
@@ -194,7 +198,7 @@ def _wrong_certificate(peer: str, error: ssl.SSLCertVerificationError) -> str:
     """Say why a certificate is not accepted, and what may help."""
     msg = f"The certificate of {peer} is not accepted: {error.verify_message.rstrip('.')}. "
     if error.verify_code in _OUT_OF_DATE:
-        return msg + "Check the date of this machine"
+        return msg + "Check the clock of this machine; if it is right, the certificate has expired"
     if error.verify_code in _OF_ANOTHER_HOST:
         return msg + "Check the address"
     return (
@@ -250,7 +254,7 @@ class _LimitedSocket(io.RawIOBase):
         count: int | None = self._raw.readinto(buffer)
         self.left -= count or 0
         if self.left < 0:
-            msg = "The server sends headers or parts of the response without end"
+            msg = f"The response has more than {_LARGEST_HEAD >> 20} MiB of headers, or no end"
             raise RetryableError(msg)
         return count
 

@@ -1,4 +1,4 @@
-"""Dates of Toloka, in the one form that this tap compares, prints and keeps.
+"""Dates of Toloka, in the canonical form that this tap compares, prints and keeps.
 
 That form is `YYYY-MM-DDThh:mm:ss.sssZ`: always UTC, always three digits of fraction, so that the
 order of texts is the order of time (the SDK compares bookmarks as texts).
@@ -17,7 +17,7 @@ _LONGEST = 100  # characters of what is no date in a message
 
 
 def canonical(text: str) -> str:
-    """Bring a date that Toloka printed, or that a person wrote, into the one form.
+    """Bring a date that Toloka printed, or that a person wrote, into the canonical form.
 
     Toloka prints UTC without a zone and cuts the fraction short, or leaves out fraction and
     seconds: `…:07.654`, `…:07.6`, `…:07`, `2020-09-01T13:00` (openapi, examples). People also
@@ -46,19 +46,19 @@ def canonical(text: str) -> str:
 
 
 def from_datetime(moment: datetime) -> str:
-    """Print a point in time in the one form; without a zone it is UTC."""
+    """Print a point in time in the canonical form; without a zone it is UTC."""
     if moment.tzinfo is not None:
         moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
     return moment.isoformat(timespec="milliseconds") + "Z"
 
 
 def for_query(date: str) -> str:
-    """Print a date of the one form as Toloka's filters take it: without a zone (openapi)."""
+    """Print a date of the canonical form as Toloka's filters take it: without a zone (openapi)."""
     return date.removesuffix("Z")
 
 
 def shifted(date: str, *, days: int = 0, seconds: int = 0) -> str:
-    """Go so far ahead of a date of the one form, or back, as far as there are dates."""
+    """Go so far ahead of a date of the canonical form, or back, as far as there are dates."""
     try:
         return from_datetime(
             msgspec.convert(date, datetime) + timedelta(days=days, seconds=seconds)

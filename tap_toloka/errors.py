@@ -143,7 +143,7 @@ def seconds_to_wait(response: Response, body: ErrorBody, now: str) -> float:
     Args:
         response: The response.
         body: Its body.
-        now: The present by Toloka's clock, in the one form of `tap_toloka.dates`. A date in
+        now: The present by Toloka's clock, in the canonical form of `tap_toloka.dates`. A date in
             `Retry-After` is compared with it if the response has no `Date`.
     """
     text = response.headers.get("Retry-After", "").strip()

@@ -109,6 +109,8 @@ class Reading:
         of: What is in a list and what its owner is, for the log: `tasks of pool`.
         strict: Whether a list that is refused is an error, rather than skipped.
         skipped_before: Owners whose lists were refused in an earlier run, too.
+        rows_expire: Whether Toloka deletes rows that are worth keeping, so that none is missing if
+            it says that a list has expired.
         logger: Where skipped lists are logged.
 
     Attributes:
@@ -126,12 +128,14 @@ class Reading:
         of: str,
         strict: bool,
         skipped_before: Collection[str] = (),
+        rows_expire: bool = False,
         logger: logging.Logger,
     ) -> None:
         self._fetch = partial(fetch_pages, api, source, listings, max_concurrency)
         self._of = of
         self._strict = strict
         self._skipped_before = skipped_before
+        self._rows_expire = rows_expire
         self._logger = logger
         self.refused: dict[str, RefusedError] = {}
         self.answered = False
@@ -143,8 +147,7 @@ class Reading:
             on_answer: Called for each request that was answered.
 
         Raises:
-            TolokaError: As `fetch_pages` does, or if there are several lists, and none could be
-                read because this key may not.
+            TolokaError: As `fetch_pages` does.
         """
         for result in self._fetch(on_answer):
             if isinstance(result, Refusal):
@@ -152,16 +155,21 @@ class Reading:
             else:
                 self.answered = True
                 yield result
+
+    @property
+    def denied(self) -> RefusedError | None:
+        """Why none of several lists could be read, if this key may not, and that is new."""
         new = [e for owner, e in self.refused.items() if owner not in self._skipped_before]
-        if len(new) > 1 and not self.answered:
-            for error in new:
-                if error.denied:
-                    raise error
+        if len(new) < 2 or self.answered:  # noqa: PLR2004  # several
+            return None
+        return next((error for error in new if error.denied), None)
 
     @property
     def skipped(self) -> list[str]:
         """Owners of lists with rows that could not be read: no bookmark may pass them."""
-        return [owner for owner, error in self.refused.items() if not error.gone]
+        return [
+            owner for owner, error in self.refused.items() if not (error.gone and self._rows_expire)
+        ]
 
     def _skip(self, refusal: Refusal) -> None:
         owner, error = refusal.owner, refusal.error

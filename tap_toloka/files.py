@@ -53,7 +53,7 @@ def read(option: str, name: str) -> dict[str, t.Any]:
         raise ValueError(msg) from None
     if not isinstance(value, dict):
         msg = f"{name}: it does not hold a JSON object"
-        raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value
+        raise ValueError(msg)  # noqa: TRY004  # callers turn it into one line
     return value
 
 
@@ -67,13 +67,16 @@ def parsed(data: bytes) -> t.Any:  # noqa: ANN401  # any JSON
         ValueError: If it is not JSON, or JSON of which later steps could make nothing. The text
             repeats no value.
     """
+    if not data.strip():
+        msg = "it is empty"
+        raise ValueError(msg)
     try:
         text = data.decode(json.detect_encoding(data))
         value = simplejson.loads(
             text, parse_float=_decimal, parse_int=_integer, object_pairs_hook=_object
         )
     except UnicodeDecodeError:
-        msg = "it is not text in UTF-8"
+        msg = "it is not UTF-8, UTF-16 or UTF-32"
         raise ValueError(msg) from None
     except JSONDecodeError as error:
         msg = f"invalid JSON: {error}"
@@ -85,7 +88,7 @@ def parsed(data: bytes) -> t.Any:  # noqa: ANN401  # any JSON
     try:
         simplejson.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        msg = "it holds half of a surrogate pair, which is no character"
+        msg = "it contains an unpaired surrogate, such as \\ud83d"
         raise ValueError(msg) from None
     return value
 

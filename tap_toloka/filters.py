@@ -54,7 +54,7 @@ class Kind:
         return _TEXT
 
     def normal(self, value: t.Any) -> str:  # noqa: ANN401  # its schema was checked
-        """Return a value as it is compared, kept in state and sent, dates in the one form.
+        """Return a value as it is compared, kept in state and sent, dates in the canonical form.
 
         Raises:
             ValueError: If it is not of this kind, in a way that a schema cannot tell.
@@ -255,7 +255,7 @@ class Filters:
         return {"type": "object", "properties": properties, "additionalProperties": False}
 
     def normal(self, setting: Mapping[str, t.Any]) -> dict[str, str]:
-        """Return a setting in the one form in which it is compared and kept in state.
+        """Return a setting in the canonical form in which it is compared and kept in state.
 
         Values are texts, as in a request: numbers are decimal digits, several values are sorted and
         joined by commas. Dates have the form of `tap_toloka.dates`.

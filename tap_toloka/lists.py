@@ -52,6 +52,9 @@ class TolokaList:
     """Fields that the tap adds: Toloka does not send them."""
     added_from: t.ClassVar[tuple[str, ...]] = ()
     """Fields that those are computed from, which are read even if they are deselected."""
+    recognized_by: t.ClassVar[tuple[str, ...]] = ()
+    """Fields that Toloka always sends, if its rows have no key of their own: an answer without
+    them is not one of Toloka's."""
     id_field: t.ClassVar[str | None] = "id"
     """The field that a list is sorted by, and read by; `None`: it is not."""
     keeps_rows: t.ClassVar[bool] = True
@@ -89,11 +92,12 @@ class TolokaList:
             compute: Computes added fields.
         """
         known = cls.known_properties()
+        hidden = (*(cls.added_from if compute else ()), *cls.recognized_by)
         fields = RowFields(
             printed={name: known.get(name, kind) for name, kind in wanted.items()},
-            required=cls.primary_keys,
+            required=(*cls.primary_keys, *cls.recognized_by),
             added=cls.added_fields & wanted.keys(),
-            hidden={n: known[n] for n in cls.added_from if compute and n not in wanted},
+            hidden={n: known[n] for n in hidden if n not in wanted},
             ignored=known.keys(),
             dates=[name for name, kind in known.items() if kind.get("format") == "date-time"],
         )
@@ -165,6 +169,7 @@ class ListReader:
             of=f"{of.name} of {(of.listed_by or '').removesuffix('_id').replace('_', ' ')}",
             strict=self.limit is not None,
             skipped_before=skipped_before,
+            rows_expire=not of.keeps_rows,
             logger=self._logger,
         )
 
@@ -178,8 +183,8 @@ class ListReader:
     ) -> Iterator[dict[str, t.Any]]:
         """Yield rows of another stream, to find what there are lists for.
 
-        What is selected of that stream, and its filters in the settings, do not matter. The rows
-        have to be taken to the end before anything else is read: they have threads of their own.
+        Its selection and its filters in the settings do not matter. The rows have to be taken to
+        the end before anything else is read: they have threads of their own.
 
         Args:
             of: Which stream.
@@ -195,10 +200,8 @@ class ListReader:
         lists = (replace(one, params={**params, **one.params}) for one in listings)
         reading = self.read(of, source, lists)
         try:
-            with (
-                metrics.http_request_counter(of.name, endpoint=of.path) as requests,
-                closing(reading.pages(requests.increment)) as pages,
-            ):
+            counter = metrics.http_request_counter(of.name, endpoint=of.path)
+            with counter as requests, closing(reading.pages(requests.increment)) as pages:
                 rows = itertools.chain.from_iterable(page.rows for page in pages)
                 for row in itertools.islice(rows, self.limit):
                     values = {name: getattr(row, attribute_of(name)) for name in fields}
@@ -206,4 +209,6 @@ class ListReader:
         except TolokaError as error:
             error.stream = of.name
             raise
+        if reading.denied:
+            raise reading.denied
         self.complete = self.complete and not reading.skipped

@@ -49,14 +49,14 @@ def _problem_with(key: str, value: object) -> str | None:
         return None if value in (None, NULL_STRING) else f"it can be {NULL_STRING!r} or null"
     if key == "__key_properties__":
         is_list = isinstance(value, list) and all(isinstance(name, str) for name in value)
-        return None if value is None or is_list else "it is not a list of names, or null"
+        return None if value is None or is_list else "it must be a list of names or null"
     if key == "__source__":
         return None  # judged with all streams
     if key == "__alias__":
         return None if value and isinstance(value, str) else "it is not a name"
     if value in (None, NULL_STRING):
         return None
-    return _problem_with_expression(value) if isinstance(value, str) else "it is not text, or null"
+    return _problem_with_expression(value) if isinstance(value, str) else "it must be text or null"
 
 
 def _problem_with_expression(text: str) -> str | None:

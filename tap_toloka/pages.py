@@ -34,6 +34,7 @@ if t.TYPE_CHECKING:
 
 _MOST_IGNORED = 200  # fields; each costs a little time with each row
 _DEEP = 500  # levels, about half of what can be decoded with the least stack
+_MOST_UNKNOWN = 20  # fields of one page that are named
 _MOST_WARNINGS = 10  # of single rows
 _LARGE = 50 * 2**20  # bytes of a row: without a setting, Meltano does not pass on more
 _LONGEST_NAME = 100  # characters of an id or a field in a message
@@ -186,7 +187,7 @@ class PageReader:
         return Page(rows, ids, has_more)
 
     def _fill_in(self, rows: list[Row], fields: Mapping[str, str]) -> None:
-        """Bring dates into the one form, and add the fields that Toloka does not send."""
+        """Bring dates into the canonical form, and add the fields that Toloka does not send."""
         for name in self._dates:
             self._unify_dates(rows, name)
         for name in self._added & fields.keys():
@@ -249,8 +250,10 @@ class PageReader:
             if unknown:
                 self._ignored |= unknown
                 self._make_decoder()
-        for name in sorted(unknown):
+        for name in sorted(unknown)[:_MOST_UNKNOWN]:
             self._on_unknown(name[:_LONGEST_NAME])
+        if len(unknown) > _MOST_UNKNOWN:
+            self._warn(f"{len(unknown) - _MOST_UNKNOWN} more unknown fields are ignored")
 
     def _repaired(self, body: bytes, fields: Mapping[str, str]) -> bytes:
         """Replace what targets cannot store, and warn of the rows in which it was."""
@@ -275,8 +278,9 @@ class PageReader:
         for row in self._raw_rows(body):
             if len(row) > _LARGE:
                 self._warn_once(
-                    f"{self._name_of(row, fields)} has {len(row) >> 20} MiB. Meltano passes on "
-                    "rows of up to half its setting `elt.buffer_size`, 50 MiB by default"
+                    f"{self._name_of(row, fields)} is {len(row) >> 20} MiB. Meltano does not pass "
+                    "on lines above half of `elt.buffer_size` (50 MiB by default): raise "
+                    "MELTANO_ELT_BUFFER_SIZE"
                 )
 
     def _warn_once(self, text: str) -> None:
@@ -297,7 +301,8 @@ class PageReader:
             depth, row = max(without_values(body, level))
             if depth > _DEEP:
                 return UnusableError(
-                    f"{self._name_of(row, fields)} is nested too deeply. Exclude it with `filters`"
+                    f"{self._name_of(row, fields)} is nested too deeply. Restrict `filters` (IDs, "
+                    "dates or pools) so that it is not read"
                 )
         return ValueError("it is nested too deeply")
 
@@ -316,7 +321,7 @@ class PageReader:
                 text = str(error)
                 if isinstance(error, msgspec.ValidationError):
                     text = describe(error, within=f".{self._rows_in}[0]")
-                if text.endswith("`"):  # at a field
+                if text.endswith("`") and not any(f"at `{key}`" in text for key in self._required):
                     text += ". Deselect the field to go on without it"
                 return UnusableError(
                     f"{self._name_of(row, fields)} does not fit the schema: {text}"
@@ -348,7 +353,7 @@ def as_objects(rows: Iterable[Row]) -> Iterator[dict[str, t.Any]]:
 
 
 def greatest_date(rows: Iterable[Row], field: str) -> str:
-    """Return the latest of a date in the one form; `""` if no row has it."""
+    """Return the latest of a date in the canonical form; `""` if no row has it."""
     return max(filter(None, map(attrgetter(attribute_of(field)), rows)), default="")
 
 

@@ -24,7 +24,7 @@ class Progress:
         replication_key: Its replication key; `None` if it is read whole, without a bookmark.
         filters: The filters of this run, in their normal form.
         account: The settings that say which account is read, as `Bookmark.account`.
-        start_date: Where a stream without a bookmark starts, in the one form of dates.
+        start_date: Where a stream without a bookmark starts, in the canonical form of dates.
         lookback_days: Days before the bookmark that are read again.
         logger: The logger of the stream.
     """
@@ -88,9 +88,9 @@ class Progress:
     def start_of(self, owner: str | None) -> Start | None:
         """Return the date from which the list of an owner is read: earlier if it was skipped."""
         date = self.skipped_before.get(owner or "")
-        if date is None:
+        if date is None or self.start is None:
             return self.start
-        return Start("gte", date) if date else None
+        return Start("gte", min(date, self.start.date)) if date else None
 
     def log_start(self) -> None:
         """Log from where the stream is read."""
@@ -108,16 +108,17 @@ class Progress:
             self._logger.info("Reading %s %s", self._name, since)
 
     def check(self, clock: Clock) -> None:
-        """Refuse a bookmark in the future, which would hide rows until then, for ever.
+        """Refuse a bookmark in the future: rows created before it would never be read.
 
         Raises:
             TolokaError: If it is later than now by Toloka's clock, known once it has answered.
         """
         bookmark = self._bookmark.value
-        if bookmark and bookmark > (now := clock.now()):
+        if bookmark and bookmark > (now := clock.latest()):
             msg = (
-                f"the bookmark in state, {bookmark}, is later than now, {now} by {clock.whose}: "
-                "rows until then would never be read. Set it to an earlier date"
+                f"the bookmark in state, {bookmark}, is in the future ({now} by {clock.whose}): "
+                "rows before it would never be read. Set `replication_key_value` to an earlier "
+                "date, or remove the stream from the state"
             )
             raise TolokaError(msg)
 
@@ -133,13 +134,15 @@ class Progress:
             return
         if len(skipped) > MOST_SKIPPED:
             self._logger.warning(
-                "Bookmark of %s not advanced: more than %d lists were skipped",
+                "Bookmark of %s not advanced: %d lists were skipped, more than the %d that state "
+                "can hold. The next run reads everything since the old bookmark again",
                 self._name,
+                len(skipped),
                 MOST_SKIPPED,
             )
             return
         starts = {owner: self.start_of(owner) for owner in skipped}
-        dates = {owner: start.date if start else "" for owner, start in starts.items()}
-        moved = self._bookmark.moved(greatest, run_began, dates)
+        unread = {owner: start.date if start else "" for owner, start in starts.items()}
+        moved = self._bookmark.moved(greatest, run_began, unread)
         if moved.value:
             moved.write(self._state)

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from tap_toloka import dates, maps
 from tap_toloka.errors import TolokaError
+from tap_toloka.fitting import attribute_of
 from tap_toloka.pages import as_objects
 
 if t.TYPE_CHECKING:
@@ -78,7 +79,7 @@ class RecordWriter:
             name, extracted = self._stream.name, dates.from_datetime(now)
             self._writer.write_rows(name, rows, extracted, self.version)
             return
-        for row in as_objects(rows):
+        for row in rows:
             for alias, record in self._mapped(row):
                 message = RecordMessage(
                     stream=alias, record=record, version=self.version, time_extracted=now
@@ -112,12 +113,13 @@ class RecordWriter:
             )
         )
 
-    def _mapped(self, row: dict[str, t.Any]) -> list[tuple[str, dict[str, t.Any]]]:
+    def _mapped(self, row: Row) -> list[tuple[str, dict[str, t.Any]]]:
         """Return the records that stream maps make of a row, each with the name of its stream."""
         try:
-            for name in self._narrower.keys() & row.keys():
-                row[name] = retyped(row[name], self._narrower[name], name)
-            record = RecordForMaps(self._selected(row), self._fields)
+            (values,) = as_objects([row])
+            for name in self._narrower.keys() & values.keys():
+                values[name] = retyped(values[name], self._narrower[name], name)
+            record = RecordForMaps(self._selected(values), self._fields)
             return [
                 (stream_map.stream_alias, self._declared(mapped, stream_map))
                 for stream_map in self._stream.stream_maps
@@ -126,9 +128,9 @@ class RecordWriter:
         except Exception as error:  # an expression of a stream map can raise anything
             raise self._failed(row, error) from error
 
-    def _failed(self, row: Mapping[str, t.Any], error: Exception) -> TolokaError:
-        keys = ", ".join(f"{key} {row.get(key)}" for key in self._stream.primary_keys)
-        msg = f"no record of the row with {keys}: {maps.why_failed(error)}"
+    def _failed(self, row: Row, error: Exception) -> TolokaError:
+        keys = " ".join(str(getattr(row, attribute_of(key))) for key in self._stream.primary_keys)
+        msg = f"row {keys} could not be transformed: {maps.why_failed(error)}"
         msg += ". Check `stream_maps` and the types in the catalog"
         if isinstance(error, TypeError) and "Decimal" in str(error):
             msg += "; write float(...) around amounts"
@@ -142,7 +144,8 @@ class RecordWriter:
         properties = stream_map.transformed_schema["properties"]
         for name in record.keys() - properties.keys():
             del record[name]
-            if name not in self._ignored:
+            # An object that is null has one field in the record, and several in the schema.
+            if name not in self._ignored and name not in self._fields:
                 self._ignored.add(name)
                 msg = "Ignoring unknown field %r in %s (not in the schema)"
                 self._stream.logger.warning(msg, name, self._stream.name)
@@ -161,9 +164,9 @@ class RecordWriter:
 
 
 class RecordForMaps(dict[str, t.Any]):
-    """A record in which the fields that Toloka left out are null for expressions of stream maps.
+    """A record for expressions of stream maps: fields that Toloka left out read as null.
 
-    To an expression that looks for more, as `record.get("owner")`, they are not there.
+    `in` and `record.get(name, default)` still see that they are missing.
 
     Args:
         record: The record.
@@ -220,7 +223,7 @@ def retyped(
         if "integer" in kinds and number == number.to_integral_value():
             return int(number)
     shown = _as_json(value).decode()[:100]
-    msg = f"{path} is {shown}, which is none of the types that the catalog declares: {kinds}"
+    msg = f"{path}: {shown} does not fit the type in the catalog, {' or '.join(kinds)}"
     raise ValueError(msg)
 
 

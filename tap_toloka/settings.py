@@ -207,7 +207,7 @@ def problems(config: Mapping[str, t.Any], schema: Mapping[str, t.Any], now: str)
     Args:
         config: The config.
         schema: The JSON Schema of the settings, those that the SDK adds included.
-        now: The present by this machine's clock, in the one form of `tap_toloka.dates`.
+        now: The present by this machine's clock, in the canonical form of `tap_toloka.dates`.
     """
     found = [_in_words(error) for error in DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(config)]
     found += problems_with_maps(config)

@@ -44,7 +44,7 @@ class Start:
 
     Attributes:
         bound: `gt` if rows of exactly that date were read before, else `gte`.
-        date: The date, in the one form of `tap_toloka.dates`.
+        date: The date, in the canonical form of `tap_toloka.dates`.
     """
 
     bound: t.Literal["gt", "gte"]
@@ -63,7 +63,7 @@ class Bookmark:
 
     Attributes:
         replication_key: The field whose values are compared.
-        value: Its greatest value that was read, a date in the one form; `None`: nothing was read.
+        value: Its greatest value that was read, in the canonical form; `None`: nothing was read.
         filters: The filters that it was made with, in their normal form.
         account: The `environment` and `account_id` that it was made with, but for the defaults.
         skipped: Owners of lists that could not be read, and the date from which each still has to
@@ -128,7 +128,7 @@ class Bookmark:
 def checked(
     state: Mapping[str, t.Any], replication_keys: Mapping[str, str | None]
 ) -> dict[str, t.Any]:
-    """Return a state with its dates in the one form that they are compared in.
+    """Return a state with its dates in the canonical form that they are compared in.
 
     Args:
         state: A state as it was given to the tap.
@@ -183,7 +183,7 @@ def _checked_entry(
     for key in ("filters", "account", "skipped"):
         if not isinstance(entry.get(key, {}), dict):
             msg = f"the bookmark of {name} has `{key}` that are not an object"
-            raise ValueError(msg)  # noqa: TRY004  # for whoever gave it, it is a bad value
+            raise ValueError(msg)  # noqa: TRY004  # callers turn it into one line
     kept = {key: value for key, value in entry.items() if key in _KEYS}
     if "skipped" in kept:
         kept["skipped"] = {

@@ -126,7 +126,7 @@ class TapToloka(Tap):
     def _check_config(self) -> None:
         if unknown := variables.unknown(os.environ, self.config_jsonschema):
             self.logger.warning(
-                "No setting has the name of these variables: %s", ", ".join(unknown)
+                "Ignoring environment variables that are not settings: %s", ", ".join(unknown)
             )
         _refuse(settings.problems(dict(self.config), self.config_jsonschema, _now()))
 
@@ -154,7 +154,7 @@ class TapToloka(Tap):
             raise ConfigurationError(msg) from error
         if gone := state.get("bookmarks", {}).keys() - usable["bookmarks"].keys():
             self.logger.warning(
-                "State of streams that do not exist is left out, as it is not a bookmark: %s",
+                "Ignoring invalid state entries of unknown streams: %s",
                 shortened(", ".join(sorted(map(repr, gone)))),
             )
         super().load_state(usable)
@@ -178,7 +178,7 @@ class TapToloka(Tap):
                 found = (
                     "can be read"
                     if stream.answered
-                    else "has nothing to be listed by yet; not tested"
+                    else f"not tested: the account has no {stream.listed_by or 'row'} yet"
                 )
                 self.logger.info("%s %s", name, found)
         if unreadable:

@@ -61,7 +61,9 @@ def unknown(environment: Mapping[str, str], schema: Mapping[str, t.Any]) -> list
         and name not in known
     )
     similar = {name: difflib.get_close_matches(name.upper(), known, n=1) for name in found}
-    return [f"{name!r} ({close[0]}?)" if close else repr(name) for name, close in similar.items()]
+    return [
+        f"{name} (did you mean {close[0]}?)" if close else name for name, close in similar.items()
+    ]
 
 
 def _value(text: str, kinds: set[str]) -> t.Any:  # noqa: ANN401  # a value of JSON

@@ -17,7 +17,7 @@ from tap_toloka.dates import from_datetime
 from tap_toloka.errors import RetryableError, TolokaError
 from tests.bare_server import api_at, response
 from tests.runner import config_for, run_inside, run_process
-from toloka_emulator import Emulator, Fault, make_pool
+from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,7 +211,19 @@ def test_a_bookmark_in_the_future_writes_neither_rows_nor_state() -> None:
     assert not run.records
     assert run.state == state_of("9997-01-01T00:00:00.000Z"), "as it was given"
     assert "Traceback" not in run.log
-    assert "Set it to an earlier date" in run.log.splitlines()[-1]
+    assert "to an earlier date, or remove the stream from the state" in run.log.splitlines()[-1]
+
+
+def test_one_answer_with_an_old_date_does_not_make_a_bookmark_one_of_the_future() -> None:
+    with Emulator(pools=make_pools(30, seed=1)) as emulator:
+        emulator.pools.add([make_pool("1", toloka_now(emulator, ago=70))])
+        first = run_inside(config_for(emulator))
+        old = "Wed, 06 Jan 2021 12:00:00 GMT"
+        emulator.faults.add(Fault(headers={"Date": old}, times=1, after=1))
+        config = config_for(emulator, batch_size=2, max_concurrency=1, lookback_days=9_999)
+        again = run_inside(config, first.state)
+        assert len(again.records) == 31
+        assert again.bookmark == first.bookmark, "it does not go back"
 
 
 def test_without_a_date_of_tolokas_a_bookmark_is_held_against_the_machines_clock() -> None:

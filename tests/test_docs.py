@@ -185,6 +185,7 @@ def account_of_the_example() -> dict[str, list[Json]]:
         "assignments": assignments,
         "attachments": attachments,
         "operations": [{**operation, "submitted": lately, "finished": lately}],
+        "skills": [{"id": "1", "name": "language", "global": True, "created": long_ago}],
     }
 
 

@@ -433,7 +433,8 @@ def test_names_of_the_server_do_not_act_on_the_terminal_either(emulator: Emulato
 def test_an_operation_with_an_odd_id_does_not_act_on_the_terminal(emulator: Emulator) -> None:
     odd_id = "op\x1b[2J\x9b31m\u202e"
     odd = {"id": odd_id, "type": "TASK.BATCH_CREATE", "status": "SUCCESS"}
-    dates = {"submitted": "2026-01-01T00:00:00", "finished": "2026-01-01T00:00:01"}
+    lately = (datetime.now(timezone.utc) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
+    dates = {"submitted": lately, "finished": lately}
     page = {"items": [{**odd, **dates, "parameters": {}}], "has_more": False}
     emulator.faults.add(Fault(path="*/operations", params={"type": odd["type"]}, body=page))
     run = run_process(config=config_for(emulator), catalog=catalog_of(stream="operation_logs"))

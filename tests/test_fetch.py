@@ -110,7 +110,9 @@ def test_answers_are_counted_those_without_rows_too() -> None:
     assert count == len(requests) > 6
 
 
-def reading_of(url: str, kinds: Iterable[str], *, strict: bool = False) -> Reading:
+def reading_of(
+    url: str, kinds: Iterable[str], *, strict: bool = False, rows_expire: bool = False
+) -> Reading:
     """Begin to read lists of these kinds."""
     return Reading(
         api_at(url),
@@ -119,6 +121,7 @@ def reading_of(url: str, kinds: Iterable[str], *, strict: bool = False) -> Readi
         max_concurrency=2,
         of="rows of pool",
         strict=strict,
+        rows_expire=rows_expire,
         logger=logging.getLogger("test"),
     )
 
@@ -138,7 +141,7 @@ def test_a_reading_knows_what_it_could_not_read(
     kinds: list[str], skipped_owners: list[str], caplog: pytest.LogCaptureFixture, *, answered: bool
 ) -> None:
     with bare_server(serve) as (url, _):
-        reading = reading_of(url, kinds)
+        reading = reading_of(url, kinds, rows_expire=True)
         pages = list(reading.pages())
     assert bool(pages) == answered == reading.answered
     assert sorted(reading.skipped) == skipped_owners
@@ -150,8 +153,19 @@ def test_a_reading_knows_what_it_could_not_read(
 
 @pytest.mark.parametrize("kinds", [["refused", "refused2"], ["refused", "gone"]], ids=str)
 def test_several_lists_none_of_which_can_be_read_are_an_error(kinds: list[str]) -> None:
-    with bare_server(serve) as (url, _), pytest.raises(RefusedError, match="403"):
-        list(reading_of(url, kinds).pages())
+    with bare_server(serve) as (url, _):
+        reading = reading_of(url, kinds)
+        assert list(reading.pages()) == []
+    assert reading.denied
+    assert "403" in str(reading.denied)
+
+
+def test_what_has_expired_is_missing_unless_rows_of_the_stream_do_expire() -> None:
+    with bare_server(serve) as (url, _):
+        for rows_expire in (False, True):
+            reading = reading_of(url, ["a", "gone"], rows_expire=rows_expire)
+            assert list(reading.pages())
+            assert reading.skipped == ([] if rows_expire else ["gone"])
 
 
 @pytest.mark.parametrize("kind", ["refused", "gone"])

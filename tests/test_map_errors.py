@@ -20,12 +20,12 @@ NO_EXPRESSIONS = ("", " ", "1 +", "x = 1", "id; id", "\0", "(" * 500 + ")" * 500
     [
         *(({"pools": {"a": text}}, "pools.a: ") for text in NO_EXPRESSIONS),
         ({"pools": {"__filter__": "1 +"}}, "pools.__filter__: '1 +' is not an expression: "),
-        ({"pools": {"__filter__": 5}}, "pools.__filter__: it is not text"),
-        ({"pools": {"a": 5}}, "pools.a: it is not text"),
-        ({"pools": {"a": []}}, "pools.a: it is not text"),
+        ({"pools": {"__filter__": 5}}, "pools.__filter__: it must be text"),
+        ({"pools": {"a": 5}}, "pools.a: it must be text"),
+        ({"pools": {"a": []}}, "pools.a: it must be text"),
         ({"pools": {"__else__": 5}}, "pools.__else__: it can be '__NULL__'"),
-        ({"pools": {"__key_properties__": "id"}}, "pools.__key_properties__: it is not a list"),
-        ({"pools": {"__key_properties__": 5}}, "pools.__key_properties__: it is not a list"),
+        ({"pools": {"__key_properties__": "id"}}, "pools.__key_properties__: it must be a list"),
+        ({"pools": {"__key_properties__": 5}}, "pools.__key_properties__: it must be a list"),
         ({"pools": {"__alias__": 5}}, "pools.__alias__: it is not a name"),
         ({"pools": 5}, "pools: it is not an object"),
         ({"pools": []}, "pools: it is not an object"),
@@ -105,4 +105,4 @@ def test_a_mapped_value_that_cannot_be_printed_is_one_line() -> None:
         run = run_process(config=config)
     assert run.status == 1
     assert "Traceback" not in run.log
-    assert re.search(r"pools: no record of the row with id \d+: UnicodeEncodeError", run.log)
+    assert re.search(r"pools: row \d+ could not be transformed: UnicodeEncodeError", run.log)

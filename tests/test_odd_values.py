@@ -136,7 +136,10 @@ def test_whatever_people_write_is_in_postgres_row_for_row(
         ('"solutions": [{"output_values": 7}]', r"`solutions\[0\]\.output_values`\. Deselect"),
         ('"solutions": [{"output_values": {"a": 1e131072}}]', "Number out of range: 1e131072 at"),
         ('"submitted": "soon"', "'soon' is not a date at `submitted`. Deselect"),
-        (f'"solutions": {"[" * 100_000}{"]" * 100_000}', "is nested too deeply. Exclude it"),
+        (
+            f'"solutions": {"[" * 100_000}{"]" * 100_000}',
+            "is nested too deeply. Restrict `filters`",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_loaded_ends_the_run_at_once_and_is_named(

@@ -501,11 +501,11 @@ def test_a_byte_order_mark_is_no_part_of_an_answer() -> None:
 @pytest.mark.parametrize(
     ("row", "warning"),
     [
-        (r'{"id": "1", "free": {"a": ["\ud83d"]}}', "row 1: half a surrogate pair .* in `free`"),
+        (r'{"id": "1", "free": {"a": ["\ud83d"]}}', "row 1: unpaired surrogate .* in `free`"),
         (r'{"id": "1", "free": {"\u0000": 1}}', "row 1: NUL replaced by U.FFFD in `free`"),
         (
             r'{"id": "1\u0000", "free": {"a": "\udc00\u0000"}, "pool_id": 7}',
-            "row 1\ufffd \\(pool_id 7\\): NUL, half a surrogate pair .* in `id`, `free`",
+            "row 1\ufffd \\(pool_id 7\\): NUL, unpaired surrogate .* in `id`, `free`",
         ),
         ('{"id": "1", "free": {"a": "\udcff"}}', "row 1: invalid UTF-8 replaced .* in `free`"),
     ],
@@ -530,7 +530,7 @@ def test_each_row_is_named_for_what_was_replaced_in_it() -> None:
     assert [warning.partition(" replaced")[0] for warning in warnings] == [
         "row 0: NUL",
         "row 1: invalid UTF-8",
-        "row 2: half a surrogate pair",
+        "row 2: unpaired surrogate",
     ]
 
 
@@ -559,7 +559,7 @@ def test_rows_that_meltano_does_not_pass_on_are_named(monkeypatch: pytest.Monkey
     large = with_free(f'"{"x" * 2 * 2**20}"', "2")
     rows_of(page(with_free("1"), large), warnings=warnings)
     assert len(warnings) == 1
-    assert warnings[0].startswith("row 2 has 2 MiB")
+    assert warnings[0].startswith("row 2 is 2 MiB")
 
 
 @pytest.mark.parametrize(
@@ -651,3 +651,21 @@ def test_the_name_of_an_unknown_field_is_cut_short() -> None:
     unknown: list[str] = []
     rows_of(page('{"id":"1","%s":2}' % ("k" * 100_000)), unknown=unknown)
     assert unknown == ["k" * 100]
+
+
+def test_of_many_unknown_fields_in_a_page_some_are_named() -> None:
+    found: list[str] = []
+    warnings: list[str] = []
+    row = json.dumps({"id": "1", **{f"new{number}": 1 for number in range(5_000)}})
+    one = reader(unknown=found, warnings=warnings)
+    assert [*as_objects(one.read(page(row)).rows)] == [{"id": "1"}]
+    assert len(found) == 20
+    assert warnings == ["4980 more unknown fields are ignored"]
+
+
+def test_nobody_is_told_to_deselect_a_key() -> None:
+    with pytest.raises(UnusableError) as error:
+        reader().read(page('{"id": 7}'))
+    assert "Deselect" not in str(error.value)
+    with pytest.raises(UnusableError, match="Deselect the field"):
+        reader().read(page('{"id": "7", "count": "x"}'))

@@ -16,6 +16,7 @@ from tests.pool_streams import (
     LONG_AGO,
     assignment,
     bookmark_of,
+    date_params,
     open_pool,
     requests_for,
     serve,
@@ -26,6 +27,7 @@ from tests.pool_streams import (
 from tests.runner import (
     catalog_of,
     config_for,
+    no_waiting,
     run_inside,
     run_process,
     threads_of_tap,
@@ -123,8 +125,8 @@ def test_a_refused_pool_is_kept_in_state_and_read_from_there_once_it_is_allowed(
     assert bookmark_of(run) == GREATEST
     before = "" if state is None else f"{BOOKMARK}Z"
     assert skipped_of(run) == {"3": before}
-    (line,) = [line for line in run.log.splitlines() if "Could not read assignments" in line]
-    assert "of pool_id 3." in line
+    (line,) = [line for line in run.log.splitlines() if "1 lists could not be read" in line]
+    assert "(pool_id 3)" in line
     still = run_inside(config, run.state, stream="assignments")
     assert still.records == [], "nothing else is read again"
     assert skipped_of(still) == {"3": before}
@@ -174,7 +176,9 @@ def test_a_bookmark_does_not_move_past_more_pools_than_state_can_hold(
     refuse(five, "3")
     run = run_inside(config_for(five), state_of(Assignments), stream="assignments")
     assert (bookmark_of(run), skipped_of(run)) == (f"{BOOKMARK}Z", {})
-    assert "Bookmark of assignments not advanced: more than 1 lists" in caplog.text
+    assert (
+        "Bookmark of assignments not advanced: 2 lists were skipped, more than the 1" in caplog.text
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,7 +211,8 @@ def test_all_pools_refused_is_an_error_in_one_line(five: Emulator, state: Any) -
     run = run_process(config=config_for(five), state=state, catalog=catalog)
     assert run.status == 1
     assert run.records == []
-    assert run.state == state
+    assert run.state
+    assert bookmark_of(run) == (state and f"{BOOKMARK}Z")
     assert "Traceback" not in run.log
     assert "403" in run.log.splitlines()[-1]
     assert len(skip_warnings(run)) == 5
@@ -275,3 +280,90 @@ def test_what_is_refused_of_one_owner_does_not_have_the_others_read_again(
 
 def _flat(row: Row) -> Row:
     return {name: str(value) for name, value in row.items()}
+
+
+def test_pools_that_all_refuse_fail_the_run_once(five: Emulator) -> None:
+    five.faults.add(Fault(path="/api/v1/assignments", status=403, times=None))
+    config = config_for(five)
+    first = run_inside(config, state_of(Assignments), stream="assignments", may_fail=True)
+    assert first.status == 1
+    assert skipped_of(first) == dict.fromkeys("12345", f"{BOOKMARK}Z")
+    assert bookmark_of(first) == f"{BOOKMARK}Z"
+    second = run_inside(config, first.state, stream="assignments")
+    assert skipped_of(second) == skipped_of(first)
+    five.faults.clear()
+    assert len(run_inside(config, second.state, stream="assignments").records) == 25
+
+
+def test_a_look_back_reaches_skipped_pools_as_well(five: Emulator) -> None:
+    refuse(five, "3")
+    run = run_inside(config_for(five), state_of(Assignments), stream="assignments")
+    five.faults.clear()
+    five.clear_requests()
+    run_inside(config_for(five, lookback_days=100), run.state, stream="assignments")
+    since = {date for r in requests_for(five) for date in date_params(r).values()}
+    assert max(since) < BOOKMARK
+
+
+@pytest.mark.parametrize(
+    "body", [{"message": "Under maintenance"}, {}, [{}], {"items": [], "has_more": False}], ids=str
+)
+def test_an_answer_that_is_no_log_is_not_taken_for_one(body: Any) -> None:
+    with emulator_of(OperationLogs, 20, seed=3) as emulator, no_waiting():
+        config = config_for(emulator, max_retries=1)
+        emulator.faults.add(Fault(path="/api/v1/operations/*/log", body=body, times=None))
+        failed = run_inside(config, stream="operation_logs", may_fail=True)
+        assert failed.status == 1
+        assert failed.records == []
+        emulator.faults.clear()
+        again = run_inside(config, failed.state, stream="operation_logs")
+    assert again.records
+    catalog = catalog_of("type", stream="operation_logs")
+    with emulator_of(OperationLogs, 20, seed=3) as emulator:
+        run = run_inside(config_for(emulator), catalog=catalog)
+    assert len(run.records) == len(again.records)
+    assert not any("type" in record for record in run.records)
+
+
+def test_logs_that_toloka_still_keeps_are_read_by_its_clock_not_this_machines() -> None:
+    with emulator_of(OperationLogs, 60, seed=3, seconds_ahead=-25 * 86_400) as emulator:
+        for operation in emulator.tables["operations"].rows():
+            finished = shifted(operation["finished"], days=-25)
+            emulator.tables["operations"].change(operation["id"], finished=finished)
+        wanted = len(emulator.tables["operation_logs"].rows())
+        run = run_inside(config_for(emulator), stream="operation_logs")
+    assert len(run.records) == wanted > 0
+
+
+def test_a_skipped_log_that_toloka_keeps_no_longer_is_given_up_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with emulator_of(OperationLogs, 40, seed=3) as emulator:
+        run = run_inside(config_for(emulator), stream="operation_logs")
+        (operation, *_) = {record["operation_id"] for record in run.records}
+        emulator.tables["operations"].change(operation, finished="2024-01-01T00:00:00")
+        state = run.state
+        assert state
+        state["bookmarks"]["operation_logs"]["skipped"] = {operation: ""}
+        again = run_inside(config_for(emulator), state, stream="operation_logs")
+    assert f"Giving up on operation_logs of operation {operation}" in caplog.text
+    assert again.state
+    assert "skipped" not in again.state["bookmarks"]["operation_logs"]
+
+
+@pytest.mark.parametrize("full_table", [False, True])
+def test_what_expires_is_no_reason_to_claim_rows_that_do_not_expire(
+    five: Emulator, *, full_table: bool
+) -> None:
+    body = {"code": "RESULTS_EXPIRED"}
+    refused = {"pool_id": "3"}
+    five.faults.add(
+        Fault(path="/api/v1/assignments", params=refused, status=409, body=body, times=None)
+    )
+    method = "FULL_TABLE" if full_table else "INCREMENTAL"
+    catalog = catalog_of(stream="assignments", replication_method=method)
+    config = config_for(five, emit_activate_version_messages=True)
+    run = run_inside(config, catalog=catalog)
+    assert sorted(run.ids) == ids_in(five, "3")
+    assert all(message["type"] != "ACTIVATE_VERSION" for message in run.messages)
+    assert full_table or skipped_of(run) == {"3": ""}

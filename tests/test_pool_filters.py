@@ -88,9 +88,9 @@ def test_a_chosen_pool_that_does_not_exist_is_one_warning(
         config = config_for(emulator, filters={stream.name: {"pool_id": [2, 30, 4]}})
         run = run_inside(config, stream=stream.name)
     assert len(run.ids) == 1
-    (line,) = [line for line in caplog.messages if "nothing to read" in line]
-    assert f"`filters.{stream.name}.pool_id` contains ids" in line
-    assert line.endswith(": 4, 30")
+    (line,) = [line for line in caplog.messages if "nothing found" in line]
+    assert f"`filters.{stream.name}.pool_id`: nothing found" in line
+    assert line.endswith(" for 4, 30. Check the IDs")
 
 
 @every_stream

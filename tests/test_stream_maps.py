@@ -14,6 +14,7 @@ from hypothesis import given
 
 from tap_toloka.records import is_narrower, retyped
 from tap_toloka.streams.pools import Pools
+from tests.bare_server import bare_server
 from tests.runner import catalog_of, config_for, expected, run_inside, run_process
 from toloka_emulator import Emulator, make_pool, make_pools
 
@@ -138,7 +139,7 @@ def test_a_map_that_fails_is_one_line_that_names_stream_row_and_error(
     assert run.status == 1
     assert "Traceback" not in run.log
     last = run.log.splitlines()[-1]
-    assert "pools: no record of the row with id 81" in last
+    assert "pools: row 81 could not be transformed" in last
     assert message in last
     assert run.records == []
     assert run.state is None
@@ -197,8 +198,38 @@ def test_a_value_that_no_declared_type_can_hold_is_one_line_at_once(emulator: Em
     assert "Traceback" not in run.log
     assert "retrying" not in run.log
     last = run.log.splitlines()[-1]
-    assert re.search(r"pools: no record of the row with id \d+: ValueError: private_name is", last)
-    assert "types that the catalog declares: ['integer']" in last
+    assert re.search(r"pools: row \d+ could not be transformed: ValueError: private_name: ", last)
+    assert "does not fit the type in the catalog, integer" in last
+
+
+@pytest.mark.parametrize(
+    ("value", "settings", "what"),
+    [
+        ("1e999999999999999999999", {"flattening_enabled": True, "flattening_max_depth": 1}, ""),
+        ("9" * 5_000, {"stream_maps": {"pools": {"one": "1"}}}, "out of range"),
+    ],
+    ids=["exponent", "digits"],
+)
+def test_what_cannot_be_looked_into_is_one_line_that_names_the_row(
+    value: str, settings: Row, what: str
+) -> None:
+    body = b'{"items": [{"id": "81", "created": "2024-01-01T00:00:00", "owner": {"new": %b}}],'
+    body += b' "has_more": false}'
+
+    with bare_server(lambda _request: (200, body % value.encode())) as (url, _):
+        run = run_process(config={"token": "a.b.c", "api_url": url, **settings})
+    assert run.status == 1
+    assert "Traceback" not in run.log
+    last = run.log.splitlines()[-1]
+    assert "pools: row 81 could not be transformed" in last
+    assert what in last
+
+
+def test_flattening_says_nothing_of_objects_that_are_null(caplog: pytest.LogCaptureFixture) -> None:
+    pools = [make_pool("1", "2024-01-01T00:00:00", owner=None, filter=None)]
+    with Emulator(pools) as emulator:
+        run_inside(config_for(emulator, flattening_enabled=True, flattening_max_depth=2))
+    assert "unknown" not in caplog.text
 
 
 JSON = st.recursive(
@@ -230,7 +261,7 @@ def test_numbers_survive_the_way_into_text_and_back(number: Any) -> None:
 
 @pytest.mark.parametrize("text", ["", "one", "1.5", "NaN", "Infinity", "1e999999999", "0x1"])
 def test_text_that_is_no_integer_is_not_taken_for_one(text: str) -> None:
-    with pytest.raises(ValueError, match="none of the types"):
+    with pytest.raises(ValueError, match="does not fit the type in the catalog"):
         retyped(text, {"type": ["integer", "null"]}, "x")
 
 

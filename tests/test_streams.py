@@ -292,7 +292,7 @@ def test_a_catalog_without_a_key_is_refused(stream: type[TolokaStream]) -> None:
                 item["metadata"]["inclusion"] = "available"
         with Emulator() as emulator:
             for catalog in (gone, deselected):
-                with pytest.raises(ConfigurationError, match=f"leaves out '{key}'"):
+                with pytest.raises(ConfigurationError, match=f"deselects '{key}'"):
                     run_inside(config_for(emulator), catalog=catalog)
 
 

@@ -254,7 +254,7 @@ def test_postgres_holds_each_row_once_when_it_is_flattened(
 # Stream maps
 
 
-@runs("docs/targets.md#Names and keys that a target does not take")
+@runs("docs/targets.md#Reserved names and nullable keys")
 def test_stream_maps_rename_a_column_and_make_a_text_of_a_key(blocks: list[Block]) -> None:
     (block,) = blocks
     (batch,) = make_rows("app_batches", 1, seed=1)

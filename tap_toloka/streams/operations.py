@@ -70,10 +70,7 @@ class OperationByOperation(TolokaStream):
         # Those that were skipped finished before the bookmark of the others.
         starts = [self.progress.start, *map(self.progress.start_of, self.progress.skipped_before)]
         earliest = min((one.date if one else "" for one in starts), default="")
-        kept = ""
-        if self.kept_days is not None:
-            kept = dates.shifted(self.run_began, days=-self.kept_days)
-        filters = since("finished", Start("gte", max(earliest, kept)) if earliest or kept else None)
+        filters = since("finished", Start("gte", earliest) if earliest else None)
         operations = [
             operation
             for type_ in self.types
@@ -81,10 +78,15 @@ class OperationByOperation(TolokaStream):
                 Operations, ("id", "finished"), filters={**filters, "type": type_}
             )
         ]
+        # Only now Toloka's clock is known for certain.
+        kept = dates.shifted(self.run_began, days=-self.kept_days) if self.kept_days else ""
         for operation in operations:
             id_, finished = operation["id"], operation["finished"]
             start = self.progress.start_of(id_)
-            if finished and (start is None or start.includes(finished)):
+            if finished and finished < kept and id_ in self.progress.skipped_before:
+                msg = "Giving up on %s of operation %s: Toloka keeps them for %d days"
+                self.logger.warning(msg, self.name, id_, self.kept_days)
+            elif finished and finished >= kept and (start is None or start.includes(finished)):
                 listing = Listing(
                     path={"operation_id": id_},
                     fields={"operation_id": id_, "operation_finished": finished},
@@ -100,6 +102,7 @@ class OperationLogs(OperationByOperation):
     path = "/v1/operations/{operation_id}/log"
     primary_keys = ("operation_id", "number")
     added_fields = frozenset({"operation_id", "operation_finished", "number"})
+    recognized_by = ("type",)
     types = ("TASK.BATCH_CREATE", "TASK_SUITE.BATCH_CREATE", "USER_BONUS.BATCH_CREATE")
     kept_days = 31  # "only for the last month" (openapi)
     id_field = None

@@ -27,7 +27,7 @@ class Skills(TolokaStream):
     change_dates = ("created", "modified")
     filters = Filters(
         **{"global": Flag()},
-        name=Text(changing=True),
+        name=Text(),
         id=IdRange(int),
         created=DateRange(),
         modified=DateRange(),
