@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk import Stream, Tap
+from singer_sdk.mapper import CustomStreamMap
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.testing import SuiteConfig, TapTestRunner, get_tap_test_class
@@ -133,6 +134,10 @@ def test_the_loop_of_the_sdk_is_still_the_one_that_was_replaced() -> None:
         "Generator[Record, None, None]", "t.Generator[dict, t.Any, t.Any]"
     )
     assert "self._sync_records(context=context)" in inspect.getsource(Stream.sync)
+
+
+def test_the_sdk_evaluates_expressions_where_the_error_of_a_map_looks_for_them() -> None:
+    assert {"expr", "property_name"} <= {*inspect.signature(CustomStreamMap._eval).parameters}
 
 
 def test_no_private_method_of_the_sdk_is_used_and_one_is_replaced() -> None:
