@@ -121,7 +121,7 @@ class RecordWriter:
                 values[name] = retyped(values[name], self._narrower[name], name)
             record = RecordForMaps(self._selected(values), self._fields)
             return [
-                (stream_map.stream_alias, self._declared(mapped, stream_map))
+                (stream_map.stream_alias, self._without_undeclared(mapped, stream_map))
                 for stream_map in self._stream.stream_maps
                 if (mapped := stream_map.transform(record)) is not None
             ]
@@ -136,7 +136,9 @@ class RecordWriter:
             msg += "; write float(...) around amounts"
         return TolokaError(msg)
 
-    def _declared(self, record: dict[str, t.Any], stream_map: StreamMap) -> dict[str, t.Any]:
+    def _without_undeclared(
+        self, record: dict[str, t.Any], stream_map: StreamMap
+    ) -> dict[str, t.Any]:
         """Leave out what the printed schema does not have.
 
         Flattening makes a field of everything within an object, also if the schema has it not.
