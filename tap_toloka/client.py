@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
     from tap_toloka.fetch import Reading, Source
     from tap_toloka.fitting import Row
     from tap_toloka.output import LineWriter
-    from tap_toloka.pages import PageReader
+    from tap_toloka.pages import LeaveOut, PageReader
     from tap_toloka.state import Start
 
 _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
@@ -349,7 +349,7 @@ def _why_no_activate_version(stream: TolokaStream, *, complete: bool) -> str | N
     return None if complete else "some lists could not be read"
 
 
-def _with_any_date_in(names: Sequence[str], start: Start) -> Callable[[Row], bool]:
+def _with_any_date_in(names: Sequence[str], start: Start) -> LeaveOut:
     """Return what tells whether a row has one of these dates from a start on."""
     dates_of = [attrgetter(attribute_of(name)) for name in names]
 

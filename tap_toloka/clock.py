@@ -34,6 +34,16 @@ def monotonic() -> float:
     return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
+def http_date(text: str) -> datetime:
+    """Read a date as HTTP has it; without a zone (`-0000`) it is UTC as well.
+
+    Raises:
+        ValueError: If it is none. (Python also raises `TypeError` and `OverflowError` for some.)
+    """
+    date = email.utils.parsedate_to_datetime(text)
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+
+
 def date_of(headers: Mapping[str, str]) -> datetime | None:
     """Return when a server sent an answer, by its `Date`; `None` if that is not to be trusted.
 
@@ -42,11 +52,9 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
     if "Age" in headers:
         return None
     try:
-        date = email.utils.parsedate_to_datetime(headers.get("Date", ""))
+        date = http_date(headers.get("Date", ""))
     except (ValueError, TypeError, OverflowError):
         return None
-    # Without a zone (`-0000`) it is UTC as well.
-    date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
     return date if date.year in _POSSIBLE_YEARS else None
 
 

@@ -5,15 +5,14 @@ Nothing here knows of the Singer SDK. `command.py` prints these errors without a
 
 from __future__ import annotations
 
-import email.utils
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import msgspec
 
-from tap_toloka.clock import date_of
+from tap_toloka.clock import date_of, http_date
 from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
@@ -150,10 +149,8 @@ def seconds_to_wait(response: Response, body: ErrorBody, now: str) -> float:
     try:
         if text.isdecimal():
             return float(text)
-        until = email.utils.parsedate_to_datetime(text)
-        until = until if until.tzinfo else until.replace(tzinfo=timezone.utc)
         sent = date_of(response.headers) or msgspec.convert(now, datetime)
-        return max((until - sent).total_seconds(), 0.0)
+        return max((http_date(text) - sent).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return QUOTA_SECONDS.get(body.quota or "", 0)
 

@@ -20,8 +20,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 
     from tap_toloka.api import TolokaApi
-    from tap_toloka.fitting import Row
-    from tap_toloka.pages import IdCursor, Page
+    from tap_toloka.pages import IdCursor, LeaveOut, Page
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Listing:
     params: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
-    leave_out: Callable[[Row], bool] | None = None
+    leave_out: LeaveOut | None = None
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ _LEVELS_LEFT = 0 if sys.version_info >= (3, 12) else 100
 decode rows deeper in their stack than this does."""
 
 _Result = t.TypeVar("_Result")
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+as_json = msgspec.json.Encoder(decimal_format="number").encode
+"""Encodes with all digits of numbers."""
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NO_FIELDS: Mapping[str, str] = {}
@@ -349,7 +350,7 @@ class PageReader:
 def as_objects(rows: Iterable[Row]) -> Iterator[dict[str, t.Any]]:
     """Decode rows whole, for whoever looks inside; numbers with a fraction become Decimal."""
     for row in rows:
-        yield _decode(_encode(row))
+        yield _decode(as_json(row))
 
 
 def greatest_date(rows: Iterable[Row], field: str) -> str:

@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 
-import msgspec
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib import ActivateVersionMessage, RecordMessage
 from typing_extensions import override
@@ -18,7 +17,7 @@ from typing_extensions import override
 from tap_toloka import dates, maps
 from tap_toloka.errors import TolokaError
 from tap_toloka.fitting import attribute_of
-from tap_toloka.pages import as_objects
+from tap_toloka.pages import as_json, as_objects
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,7 +37,6 @@ _KINDS: Mapping[type, str] = {
     dict: "object",
 }
 _MOST_DIGITS = 100
-_as_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class RecordWriter:
@@ -218,13 +216,13 @@ def retyped(
     if not kinds or kind == "null" or _is_one_of(kind, kinds):
         return _inside_retyped(value, declared, path)
     if "string" in kinds:
-        return _as_json(value).decode()
+        return as_json(value).decode()
     if kind in {"string", "integer", "number"} and (number := _finite(value)) is not None:
         if "number" in kinds:
             return number
         if "integer" in kinds and number == number.to_integral_value():
             return int(number)
-    shown = _as_json(value).decode()[:100]
+    shown = as_json(value).decode()[:100]
     msg = f"{path}: {shown} does not fit the type in the catalog, {' or '.join(kinds)}"
     raise ValueError(msg)
 
