@@ -24,6 +24,7 @@ from tap_toloka.lists import SCHEMAS, ListReader, TolokaList
 from tap_toloka.pages import IdCursor, as_objects, greatest_date
 from tap_toloka.progress import Progress
 from tap_toloka.records import RecordWriter
+from tap_toloka.report import StreamReport
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -68,6 +69,7 @@ class TolokaStream(TolokaList, Stream):
         self._writer = writer
         self._began = monotonic()
         self._warned_of_missing = False
+        self.report = StreamReport()
         self.answered = False
         """Whether Toloka answered a request for rows in this run."""
 

@@ -59,6 +59,10 @@ class RetryableError(TolokaError):
         self.rate_limited = rate_limited
 
 
+class FatalError(TolokaError):
+    """An error that every stream would meet, as a key that is not valid: the run ends at once."""
+
+
 class UnusableError(TolokaError):
     """A well-formed answer with a row that cannot be used: it would be the same another time."""
 

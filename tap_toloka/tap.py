@@ -22,7 +22,7 @@ from typing_extensions import override
 from tap_toloka import catalog, dates, maps, settings, variables
 from tap_toloka.api import TolokaApi
 from tap_toloka.command import JsonFile, TolokaCommand
-from tap_toloka.errors import TolokaError
+from tap_toloka.errors import FatalError, TolokaError
 from tap_toloka.hiding import hide, shortened
 from tap_toloka.output import LineWriter
 from tap_toloka.signals import on_stop
@@ -159,6 +159,29 @@ class TapToloka(Tap):
             )
         super().load_state(usable)
 
+    def run(self) -> None:
+        """Read all selected streams; one that fails does not keep the others from being read.
+
+        Raises:
+            FatalError: At once, if all streams would fail as well.
+            TolokaError: At the end, if some streams could not be read.
+        """
+        if self.state:
+            self.state_writer.write_state(self.state)
+        selected = [t.cast("TolokaStream", one) for one in self.streams.values() if one.selected]
+        for stream in selected:
+            try:
+                stream.sync()
+            except FatalError:
+                raise
+            except TolokaError as error:
+                stream.report.failure = error
+                self.logger.error("%s", error)  # noqa: TRY400  # one line
+            stream.finalize_state_progress_markers()
+        if failed := [stream.name for stream in selected if stream.report.failure]:
+            msg = f"{len(failed)} of {len(selected)} streams failed: {', '.join(failed)}"
+            raise TolokaError(msg)
+
     def test_connection(self) -> None:
         """Read one row of each stream, and log which streams can be read.
 
@@ -209,7 +232,7 @@ class TapToloka(Tap):
             catalog=kwargs["catalog"],
             parse_env_config=config.parse_env,
         )
-        tap.sync_all()
+        tap.run()
 
     @classmethod
     @override  # `--test`: the SDK's own ends at the first stream that cannot be read

@@ -36,6 +36,7 @@ LAYERS = (
     "streams.webhooks",
     "client",
     "progress",
+    "report",
     "records",
     "maps",
     "lists",
