@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing as t
-from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from operator import attrgetter
@@ -12,6 +11,7 @@ from singer_sdk import Stream, metrics
 from singer_sdk.exceptions import ConfigurationError
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.schema.source import StreamSchema
+from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
@@ -21,9 +21,11 @@ from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Listing
 from tap_toloka.fitting import attribute_of
 from tap_toloka.lists import SCHEMAS, ListReader, TolokaList
-from tap_toloka.pages import IdCursor, as_objects, greatest_date
+from tap_toloka.pages import IdCursor, as_objects
+from tap_toloka.passes import Pass
 from tap_toloka.progress import Progress
 from tap_toloka.records import RecordWriter
+from tap_toloka.remaining import Remaining
 from tap_toloka.report import StreamReport
 
 if t.TYPE_CHECKING:
@@ -86,7 +88,7 @@ class TolokaStream(TolokaList, Stream):
         return self.filters.normal(self.config.get("filters", {}).get(self.name, {}))
 
     def listings(self, lists: ListReader) -> Iterator[Listing]:
-        """Yield the lists that are to be read.
+        """Yield the lists that are to be read, in the order of their owners.
 
         Args:
             lists: Reads rows of other streams, to find what there are lists for.
@@ -207,8 +209,8 @@ class TolokaStream(TolokaList, Stream):
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the rows as Python objects."""
         lists = ListReader(self._connect, self.config, self.logger)
-        for page in lists.read(type(self), self._source, self.listings(lists)).pages():
-            yield from as_objects(page.rows)
+        for read in lists.read(type(self), self._source, self.listings(lists)).pages():
+            yield from as_objects(read.page.rows)
 
     @override  # the SDK would note a date in state that caps its own bookmark; ours is in state.py
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -239,42 +241,71 @@ class TolokaStream(TolokaList, Stream):
     def read_and_write(self, limit: int | None) -> None:
         """Write the rows of all lists, then move the bookmark and write state.
 
+        What an interrupted run left comes first.
+
         Args:
             limit: For a test of the connection: most rows to write, of one page, and no more.
 
         Raises:
             TolokaError: If they could not be read.
         """
+        self.report.begin()
+        try:
+            with (
+                metrics.http_request_counter(self.name, endpoint=self.path) as requests,
+                self.get_record_counter() as rows,
+                self.get_sync_timer(),
+            ):
+                self._read_once(limit, requests, rows)
+                if self.progress.resumes and limit is None:
+                    del self.progress  # made anew, of what state holds now
+                    self._read_once(limit, requests, rows)
+        finally:
+            self.report.end()
+
+    def _read_once(
+        self, limit: int | None, requests: metrics.Counter, rows: metrics.Counter
+    ) -> None:
         if limit is None:
             self.progress.log_start()
             self._warn_of_changing_filters()
+        before, clock = self.report.rows, self._connect().clock
         lists = ListReader(self._connect, self.config, self.logger, limit)
-        skipped_before, clock = self.progress.skipped_before, self._connect().clock
-        reading = lists.read(type(self), self._source, self.listings(lists), skipped_before)
-        greatest, count = "", 0
-        with (
-            metrics.http_request_counter(self.name, endpoint=self.path) as requests,
-            self.get_record_counter() as counter,
-            self.get_sync_timer(),
-            closing(reading.pages(requests.increment)) as pages,
-        ):
-            for page in pages:
-                self.progress.check(clock)
-                rows = page.rows if limit is None else page.rows[:limit]
-                self._records.write(rows)
-                count += len(rows)
-                counter.increment(len(rows))
-                if self.replication_key:
-                    greatest = max(greatest, greatest_date(rows, self.replication_key))
-                if limit is not None and rows:
-                    break
+        remaining = Remaining(self.owner_order(), self.progress.resumes)
+        reading = lists.read(
+            type(self),
+            self._source,
+            remaining.listings(self.listings(lists)),
+            self.progress.skipped_before,
+        )
+
+        def on_request() -> None:
+            requests.increment()
+            self.report.request()
+
+        def write_rows(page: list[Row]) -> None:
+            self._records.write(page)
+            rows.increment(len(page))
+
+        one = Pass(
+            reading=reading,
+            remaining=remaining,
+            progress=self.progress,
+            replication_key=self.replication_key,
+            began=lambda: self.run_began,
+            clock=clock,
+            write_rows=write_rows,
+            write_state=self._write_state,
+            report=self.report,
+            limit=limit,
+        )
+        one.run(on_request)
         self.answered = reading.answered
         if limit is None:
-            self.progress.check(clock)  # also if there was no page
             complete = lists.complete and not reading.skipped
-            if not count and complete:
+            if self.report.rows == before and complete:
                 self._log_nothing()
-            self._conclude(greatest, reading, complete=complete)
+            self._conclude(one.greatest, reading, complete=complete)
 
     def _conclude(self, greatest: str, reading: Reading, *, complete: bool) -> None:
         """Say what was read, now that all of it is written: ACTIVATE_VERSION, bookmark, STATE.
@@ -303,10 +334,16 @@ class TolokaStream(TolokaList, Stream):
                 self.logger.warning(msg, self.name, why)
             else:
                 self._records.activate_version()
-        self.progress.move(greatest, self.run_began, skipped)
-        self.finalize_state_progress_markers()  # clears what the SDK noted, and writes STATE
-        if reading.denied:  # the next run knows of these lists, and goes on without them
+        with self._writer.uninterrupted():
+            self.progress.move(greatest, self.run_began, skipped)
+            self._write_state()
+        if (
+            reading.denied and not self.progress.resumes
+        ):  # the next run knows of these lists, and goes on without them
             raise reading.denied
+
+    def _write_state(self) -> None:
+        self._writer.write_message(StateMessage(value=self.tap_state))
 
     @property
     def _is_full_table(self) -> bool:

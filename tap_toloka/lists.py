@@ -71,6 +71,12 @@ class TolokaList:
         return kind.order if kind else str
 
     @classmethod
+    def owner_order(cls) -> Order:
+        """Return what pools, operations, ... compare by, in whose order their lists are read."""
+        kind = cls.filters.kinds.get(cls.listed_by or "")
+        return kind.order if kind else str
+
+    @classmethod
     def known_properties(cls) -> Mapping[str, t.Any]:
         """Return the JSON Schema of each field that rows have."""
         properties: Mapping[str, t.Any] = SCHEMAS.get_schema(cls.name)["properties"]
@@ -202,7 +208,7 @@ class ListReader:
         try:
             counter = metrics.http_request_counter(of.name, endpoint=of.path)
             with counter as requests, closing(reading.pages(requests.increment)) as pages:
-                rows = itertools.chain.from_iterable(page.rows for page in pages)
+                rows = itertools.chain.from_iterable(read.page.rows for read in pages)
                 for row in itertools.islice(rows, self.limit):
                     values = {name: getattr(row, attribute_of(name)) for name in fields}
                     yield {n: None if value is UNSET else value for n, value in values.items()}

@@ -40,6 +40,10 @@ class StreamReport:
         """Note a request that was answered."""
         self.requests += 1
 
+    def page(self, rows: int) -> None:
+        """Note that a page was written."""
+        self.rows += rows
+
     def end(self) -> None:
         """Note that reading ends, whether it failed or not."""
         if self.began is not None:
