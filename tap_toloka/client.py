@@ -46,8 +46,6 @@ if t.TYPE_CHECKING:
 _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
 
-_MOST_NAMED = 10  # owners in one log line
-
 # It has their verbs, and knows nothing of the SDK, so that pages can be read without it.
 BaseAPIPaginator.register(IdCursor)
 
@@ -256,54 +254,42 @@ class TolokaStream(TolokaList, Stream):
                 self.get_record_counter() as rows,
                 self.get_sync_timer(),
             ):
-                self._read_once(limit, requests, rows)
+                self._read_once(limit, requests.increment, rows.increment)
                 if self.progress.resumes and limit is None:
                     del self.progress  # made anew, of what state holds now
-                    self._read_once(limit, requests, rows)
+                    self._read_once(limit, requests.increment, rows.increment)
         finally:
             self.report.end()
 
     def _read_once(
-        self, limit: int | None, requests: metrics.Counter, rows: metrics.Counter
+        self, limit: int | None, on_request: Callable[[], None], on_rows: Callable[[int], None]
     ) -> None:
         if limit is None:
             self.progress.log_start()
             self._warn_of_changing_filters()
-        before, clock = self.report.rows, self._connect().clock
-        lists = ListReader(self._connect, self.config, self.logger, limit)
+        on_any = self.report.request
+        lists = ListReader(self._connect, self.config, self.logger, limit, on_any)
         remaining = Remaining(self.owner_order(), self.progress.resumes)
-        reading = lists.read(
-            type(self),
-            self._source,
-            remaining.listings(self.listings(lists)),
-            self.progress.skipped_before,
-        )
-
-        def on_request() -> None:
-            requests.increment()
-            self.report.request()
-
-        def write_rows(page: list[Row]) -> None:
-            self._records.write(page)
-            rows.increment(len(page))
-
+        listings = remaining.listings(self.listings(lists))
+        before = self.progress.skipped_before
+        reading = lists.read(type(self), self._source, listings, before)
         one = Pass(
             reading=reading,
             remaining=remaining,
             progress=self.progress,
             replication_key=self.replication_key,
             began=lambda: self.run_began,
-            clock=clock,
-            write_rows=write_rows,
+            clock=self._connect().clock,
+            write_rows=self._records.write,
             write_state=self._write_state,
             report=self.report,
             limit=limit,
         )
-        one.run(on_request)
+        one.run(on_request, on_rows)
         self.answered = reading.answered
         if limit is None:
             complete = lists.complete and not reading.skipped
-            if self.report.rows == before and complete:
+            if not one.rows and complete:
                 self._log_nothing()
             self._conclude(one.greatest, reading, complete=complete)
 
@@ -318,16 +304,7 @@ class TolokaStream(TolokaList, Stream):
         Raises:
             RefusedError: If this key may read none of the lists, and that is new.
         """
-        if skipped := reading.skipped:
-            self.logger.warning(
-                "%s: %d lists could not be read (%s %s%s), so rows may be missing. The next run "
-                "tries again",
-                self.name,
-                len(skipped),
-                self.listed_by,
-                ", ".join(skipped[:_MOST_NAMED]),
-                ", ..." if len(skipped) > _MOST_NAMED else "",
-            )
+        reading.warn_of_skipped()
         if self._records.version is not None:
             if why := _why_no_activate_version(self, complete=complete):
                 msg = "%s: ACTIVATE_VERSION not sent, so deleted rows stay in the target: %s"
@@ -335,7 +312,7 @@ class TolokaStream(TolokaList, Stream):
             else:
                 self._records.activate_version()
         with self._writer.uninterrupted():
-            self.progress.move(greatest, self.run_began, skipped)
+            self.progress.move(greatest, self.run_began, reading.skipped)
             self._write_state()
         if (
             reading.denied and not self.progress.resumes

@@ -126,10 +126,12 @@ class _LastId:
     page: Page
 
 
+_MOST_NAMED = 10  # owners in one log line
+
 _Answer = _PageOfPart | _LastId | Refusal
 
 
-def _do_nothing() -> None:
+def do_nothing() -> None:
     """Take the place of a callback that nobody gave."""
 
 
@@ -146,6 +148,7 @@ class Reading:
         skipped_before: Owners whose lists were refused in an earlier run, too.
         rows_expire: Whether Toloka deletes rows that are worth keeping, so that none is missing if
             it says that a list has expired.
+        on_request: Called for each request that was answered.
         logger: Where skipped lists are logged.
 
     Attributes:
@@ -164,8 +167,10 @@ class Reading:
         strict: bool,
         skipped_before: Collection[str] = (),
         rows_expire: bool = False,
+        on_request: Callable[[], None] = do_nothing,
         logger: logging.Logger,
     ) -> None:
+        self._on_request = on_request
         self._fetch = partial(fetch_pages, api, source, listings, max_concurrency)
         self._of = of
         self._strict = strict
@@ -175,16 +180,21 @@ class Reading:
         self.refused: dict[str, RefusedError] = {}
         self.answered = False
 
-    def pages(self, on_answer: Callable[[], None] = _do_nothing) -> Generator[ReadPage, None, None]:
+    def pages(self, on_answer: Callable[[], None] = do_nothing) -> Generator[ReadPage, None, None]:
         """Yield the pages of all lists, once.
 
         Args:
-            on_answer: Called for each request that was answered.
+            on_answer: Called for each request that was answered, as well.
 
         Raises:
             TolokaError: As `fetch_pages` does.
         """
-        for result in self._fetch(on_answer):
+
+        def answered() -> None:
+            self._on_request()
+            on_answer()
+
+        for result in self._fetch(answered):
             if isinstance(result, Refusal):
                 self._skip(result)
             else:
@@ -206,6 +216,18 @@ class Reading:
             owner for owner, error in self.refused.items() if not (error.gone and self._rows_expire)
         ]
 
+    def warn_of_skipped(self) -> None:
+        """Log which lists could not be read, if any."""
+        if skipped := self.skipped:
+            self._logger.warning(
+                "%s: %d lists could not be read (%s%s), so rows may be missing. The next run "
+                "tries again",
+                self._of,
+                len(skipped),
+                ", ".join(skipped[:_MOST_NAMED]),
+                ", ..." if len(skipped) > _MOST_NAMED else "",
+            )
+
     def _skip(self, refusal: Refusal) -> None:
         owner, error = refusal.owner, refusal.error
         if self._strict:
@@ -221,7 +243,7 @@ def fetch_pages(
     source: Source,
     listings: Iterable[Listing],
     max_concurrency: int,
-    on_answer: Callable[[], None] = _do_nothing,
+    on_answer: Callable[[], None] = do_nothing,
 ) -> Generator[ReadPage | Refusal, None, None]:
     """Yield page after page of all lists, in no order.
 

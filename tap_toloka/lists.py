@@ -14,7 +14,7 @@ from singer_sdk.schema.source import SchemaDirectory
 
 from tap_toloka import schemas
 from tap_toloka.errors import TolokaError
-from tap_toloka.fetch import Listing, Reading, Source
+from tap_toloka.fetch import Listing, Reading, Source, do_nothing
 from tap_toloka.fitting import Row, attribute_of
 from tap_toloka.pages import IdCursor, PageReader, RowFields
 
@@ -143,6 +143,7 @@ class ListReader:
         config: The settings of the tap.
         logger: The logger of the stream.
         limit: For a test of the connection: most rows of each list that others are found by.
+        on_request: Called for each request that was answered, whichever list it was for.
     """
 
     def __init__(
@@ -151,7 +152,9 @@ class ListReader:
         config: Mapping[str, t.Any],
         logger: logging.Logger,
         limit: int | None = None,
+        on_request: Callable[[], None] = do_nothing,
     ) -> None:
+        self._on_request = on_request
         self._connect = connect
         self._config = config
         self._logger = logger
@@ -176,6 +179,7 @@ class ListReader:
             strict=self.limit is not None,
             skipped_before=skipped_before,
             rows_expire=not of.keeps_rows,
+            on_request=self._on_request,
             logger=self._logger,
         )
 

@@ -67,14 +67,17 @@ class Pass:
         self._limit = limit
         self._has_read = False
         self._next_checkpoint = monotonic() + CHECKPOINT_SECONDS
+        self.rows = 0
+        """How many rows were written."""
         self.greatest = ""
         """The greatest value of the replication key that was written."""
 
-    def run(self, on_request: Callable[[], None]) -> None:
+    def run(self, on_request: Callable[[], None], on_rows: Callable[[int], None]) -> None:
         """Write all rows. If that fails or is stopped, what is left goes into state.
 
         Args:
             on_request: Called for each request that was answered.
+            on_rows: Called with how many rows were written.
 
         Raises:
             TolokaError: If they could not be read.
@@ -83,7 +86,7 @@ class Pass:
             with closing(self._reading.pages(on_request)) as pages:
                 for read in pages:
                     self._progress.check(self._clock)
-                    self._write(read)
+                    on_rows(self._write(read))
                     if self._limit is not None and read.page.rows:
                         return
                     if monotonic() >= self._next_checkpoint:
@@ -95,14 +98,16 @@ class Pass:
             self.checkpoint()
             raise
 
-    def _write(self, read: ReadPage) -> None:
+    def _write(self, read: ReadPage) -> int:
         rows = read.page.rows[: self._limit]
         self._write_rows(rows)
         if self._replication_key:
             self.greatest = max(self.greatest, greatest_date(rows, self._replication_key))
         self._remaining.written(read)
         self._has_read = True
+        self.rows += len(rows)
         self._report.page(len(rows))
+        return len(rows)
 
     def checkpoint(self) -> None:
         """Write to state what is left now, if anything was written."""

@@ -177,7 +177,6 @@ class TapToloka(Tap):
             except TolokaError as error:
                 stream.report.failure = error
                 self.logger.error("%s", error)  # noqa: TRY400  # one line
-            stream.finalize_state_progress_markers()
         if failed := [stream.name for stream in selected if stream.report.failure]:
             msg = f"{len(failed)} of {len(selected)} streams failed: {', '.join(failed)}"
             raise TolokaError(msg)
