@@ -143,7 +143,8 @@ class Reading:
         source: How the lists are read.
         listings: Which lists.
         max_concurrency: Most requests under way at once.
-        of: What is in a list and what its owner is, for the log: `tasks of pool`.
+        of: What is in a list, for the log: `tasks`.
+        unit: What each belongs to: `pool`.
         strict: Whether a list that is refused is an error, rather than skipped.
         skipped_before: Owners whose lists were refused in an earlier run, too.
         rows_expire: Whether Toloka deletes rows that are worth keeping, so that none is missing if
@@ -164,6 +165,7 @@ class Reading:
         *,
         max_concurrency: int,
         of: str,
+        unit: str = "",
         strict: bool,
         skipped_before: Collection[str] = (),
         rows_expire: bool = False,
@@ -173,6 +175,7 @@ class Reading:
         self._on_request = on_request
         self._fetch = partial(fetch_pages, api, source, listings, max_concurrency)
         self._of = of
+        self._unit = unit
         self._strict = strict
         self._skipped_before = skipped_before
         self._rows_expire = rows_expire
@@ -220,10 +223,11 @@ class Reading:
         """Log which lists could not be read, if any."""
         if skipped := self.skipped:
             self._logger.warning(
-                "%s: %d lists could not be read (%s%s), so rows may be missing. The next run "
+                "%s: %d lists could not be read (%s %s%s), so rows may be missing. The next run "
                 "tries again",
                 self._of,
                 len(skipped),
+                self._unit,
                 ", ".join(skipped[:_MOST_NAMED]),
                 ", ..." if len(skipped) > _MOST_NAMED else "",
             )
@@ -233,7 +237,7 @@ class Reading:
         if self._strict:
             raise error
         if owner not in self.refused:
-            self._logger.warning("Skipping %s %s: %s", self._of, owner, error)
+            self._logger.warning("Skipping %s of %s %s: %s", self._of, self._unit, owner, error)
         if owner not in self.refused or not error.gone:
             self.refused[owner] = error
 
