@@ -69,7 +69,7 @@ class TolokaStream(TolokaList, Stream):
         self._writer = writer
         self._began = monotonic()
         self._warned_of_missing = False
-        self.report = StreamReport()
+        self.report = StreamReport(self.name, self.logger)
         self.answered = False
         """Whether Toloka answered a request for rows in this run."""
 
@@ -252,11 +252,16 @@ class TolokaStream(TolokaList, Stream):
         skipped_before, clock = self.progress.skipped_before, self._connect().clock
         reading = lists.read(type(self), self._source, self.listings(lists), skipped_before)
         greatest, count = "", 0
+
+        def on_answer() -> None:
+            requests.increment()
+            self.report.request()
+
         with (
             metrics.http_request_counter(self.name, endpoint=self.path) as requests,
             self.get_record_counter() as counter,
             self.get_sync_timer(),
-            closing(reading.pages(requests.increment)) as pages,
+            closing(reading.pages(on_answer)) as pages,
         ):
             for page in pages:
                 self.progress.check(clock)
@@ -264,6 +269,7 @@ class TolokaStream(TolokaList, Stream):
                 self._records.write(rows)
                 count += len(rows)
                 counter.increment(len(rows))
+                self.report.page(len(rows))
                 if self.replication_key:
                     greatest = max(greatest, greatest_date(rows, self.replication_key))
                 if limit is not None and rows:

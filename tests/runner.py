@@ -44,6 +44,12 @@ class Run:
     status: int = 0
 
     @property
+    def failure(self) -> str:
+        """The line of the summary that says why a stream failed."""
+        (line,) = [x for x in self.log.splitlines() if re.search(r"\d s  .*failed because", x)]
+        return line
+
+    @property
     def messages(self) -> list[dict[str, Any]]:
         """The Singer messages in their order; numbers with a fraction as Decimal."""
         return [json.loads(line, parse_float=Decimal) for line in self.output.splitlines()]
@@ -135,10 +141,12 @@ def run_inside(
             catalog={**catalog, "streams": selected},
         )
         try:
-            tap.sync_all()
-        except TolokaError:
+            tap.run()
+        except TolokaError as error:
             if not may_fail:
-                raise
+                reports = [stream.report for stream in tap.streams.values()]  # type: ignore[attr-defined]
+                why = [f"{one.name}: {one.failure}" for one in reports if one.failure]
+                raise TolokaError("; ".join(why)) from error
             status = 1
         stdout.flush()
         return Run(output.getvalue(), status=status)
