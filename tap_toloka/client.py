@@ -69,7 +69,7 @@ class TolokaStream(TolokaList, Stream):
         self._writer = writer
         self._began = monotonic()
         self._warned_of_missing = False
-        self.report = StreamReport()
+        self.report = StreamReport(self.name, self.logger)
         self.answered = False
         """Whether Toloka answered a request for rows in this run."""
 
@@ -247,19 +247,15 @@ class TolokaStream(TolokaList, Stream):
         Raises:
             TolokaError: If they could not be read.
         """
-        self.report.begin()
-        try:
-            with (
-                metrics.http_request_counter(self.name, endpoint=self.path) as requests,
-                self.get_record_counter() as rows,
-                self.get_sync_timer(),
-            ):
+        with (
+            metrics.http_request_counter(self.name, endpoint=self.path) as requests,
+            self.get_record_counter() as rows,
+            self.get_sync_timer(),
+        ):
+            self._read_once(limit, requests.increment, rows.increment)
+            if self.progress.resumes and limit is None:
+                del self.progress  # made anew, of what state holds now
                 self._read_once(limit, requests.increment, rows.increment)
-                if self.progress.resumes and limit is None:
-                    del self.progress  # made anew, of what state holds now
-                    self._read_once(limit, requests.increment, rows.increment)
-        finally:
-            self.report.end()
 
     def _read_once(
         self, limit: int | None, on_request: Callable[[], None], on_rows: Callable[[int], None]

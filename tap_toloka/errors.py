@@ -36,6 +36,9 @@ class TolokaError(Exception):
     stream: str | None = None
     """The stream that was read, once it is known."""
 
+    status: int | None = None
+    """The HTTP status of the answer, if it was one that is not 200."""
+
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(shortened(message, _LONGEST_ERROR).split()))
 
@@ -60,7 +63,7 @@ class RetryableError(TolokaError):
 
 
 class FatalError(TolokaError):
-    """An error that every stream would meet, as a key that is not valid: the run ends at once."""
+    """What every stream would meet, as a key that is not valid: the run ends at once."""
 
 
 class UnusableError(TolokaError):

@@ -47,6 +47,12 @@ class Run:
     status: int = 0
 
     @property
+    def failure(self) -> str:
+        """The line of the summary that says why a stream failed."""
+        (line,) = [x for x in self.log.splitlines() if re.search(r"\d s  .*failed because", x)]
+        return line
+
+    @property
     def messages(self) -> list[dict[str, Any]]:
         """The Singer messages in their order; numbers with a fraction as Decimal."""
         return [json.loads(line, parse_float=Decimal) for line in self.output.splitlines()]
@@ -139,9 +145,11 @@ def run_inside(
         )
         try:
             tap.run()
-        except TolokaError:
+        except TolokaError as error:
             if not may_fail:
-                raise
+                reports = [stream.report for stream in tap.streams.values()]  # type: ignore[attr-defined]
+                why = [f"{one.name}: {one.failure}" for one in reports if one.failure]
+                raise TolokaError("; ".join(why)) from error
             status = 1
         except SystemExit as stopped:
             status = int(stopped.code or 0)
