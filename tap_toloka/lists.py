@@ -65,8 +65,8 @@ class TolokaList:
     primary_keys: tuple[str, ...]
 
     @classmethod
-    def id_order(cls) -> Order:
-        """Return what the ids of a list compare by."""
+    def id_order(cls) -> Order | None:
+        """Return what the ids of a list compare by; `None`: only Toloka knows."""
         kind = cls.filters.kinds.get(cls.id_field or "")
         return kind.order if kind else str
 

@@ -145,6 +145,8 @@ def _view(dice: Dice) -> Json:
         # The openapi says array; toloka-kit 1.2.3 writes and reads JSON in a text.
         "config": json.dumps({"view": view}, ensure_ascii=False),
         "lock": {"core": "1.15.0", "view.text": "1.2.0"},
+        "inferDataSpec": dice.chance(0.5),  # as the next one, toloka-kit 1.2.3 and its tests
+        "inputExample": dice.pick(([], [{"image": "https://example.com/1.png"}], {"text": "Кот?"})),
         "settings": settings,
         "localizationConfig": {"keys": '"key": "button", "defaultValue": "Done"'},
     }
@@ -179,6 +181,9 @@ def _training(dice: Dice, at: datetime, facts: Json) -> Json:
     }
     if dice.chance(0.5):
         row["retry_training_after_days"] = dice.randrange(1, 60)
+    if dice.chance(0.5):  # Toloka's guides
+        row["private_comment"] = dice.pick(values.COMMENTS)
+        row["public_description"] = dice.pick(values.NAMES)
     return row
 
 
@@ -212,7 +217,7 @@ def _pool_settings(dice: Dice) -> Json:
     if dice.chance(0.3):
         quality_control["training_requirement"] = {
             "training_pool_id": "31226418",
-            "training_passing_skill_value": dice.randrange(101),
+            "training_passing_skill_value": dice.pick((80, 100, Decimal("66.50"))),
         }
     if dice.chance(0.2):
         quality_control["captcha_frequency"] = dice.pick(("LOW", "MEDIUM", "HIGH"))
