@@ -159,10 +159,8 @@ class StreamReport:
         if self._how_far is not None:
             yield str(self._how_far)
         yield counted(self.rows, "row")
-        if self.rows:
-            yield f"{_rounded(self.rows / seconds)} rows/s"
-        else:
-            yield counted(self.requests, "request")
+        rate = self.rows / seconds
+        yield f"{_rounded(rate)} rows/s" if rate >= 1 else counted(self.requests, "request")
         if (left := self._seconds_left()) is not None:
             yield f"{_in_words(left)} left"
 
@@ -282,14 +280,13 @@ def counted(number: int, singular: str, *, padded: bool = False) -> str:
 
 def _rounded(rate: float) -> str:
     """Return a rate with as many digits as it is good for."""
-    return f"{rate:.1f}" if rate < 10 else f"{float(f'{rate:.3g}'):,.0f}"  # noqa: PLR2004
+    return f"{float(f'{rate:.3g}'):,.0f}"
 
 
 def _in_words(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
+    if seconds < 60:  # noqa: PLR2004
         return "less than a minute"
-    hours, rest = divmod(minutes, 60)
+    hours, minutes = divmod(round(seconds / 60), 60)
     if not hours:
         return f"about {minutes} min"
-    return f"about {hours} h {rest} min" if hours < 10 else f"about {hours:,} h"  # noqa: PLR2004
+    return f"about {hours} h {minutes} min" if hours < 10 else f"about {hours:,} h"  # noqa: PLR2004
