@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -15,6 +14,7 @@ import msgspec
 import pytest
 
 from tap_toloka.errors import TolokaError
+from tap_toloka.signals import STOPPING
 from tap_toloka.streams.pools import Pools
 from tap_toloka.tap import TapToloka
 from tests.expected_rows import whole_account
@@ -224,29 +224,32 @@ def test_what_is_not_of_a_stream_is_not_taken_for_its_failure(
         assert caplog.messages[-1].startswith(f"Stopped by {error.__name__}: 1 of 5 streams read, ")
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("signum", STOPPING)
 def test_a_run_that_is_stopped_ends_with_a_summary(
     emulator: Emulator, signum: signal.Signals, tmp_path: Path
 ) -> None:
     emulator.faults.add(Fault(path="/api/v1/projects", delay=120))
     for name, value in (("config", config_for(emulator)), ("catalog", catalog())):
         (tmp_path / f"{name}.json").write_text(json.dumps(value))
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as a shell does
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signals = {number: signal.getsignal(number) for number in STOPPING}
+    for number in STOPPING:  # as a shell does
+        signal.signal(number, signal.SIG_DFL)
     try:
-        process = subprocess.Popen(
-            [*TAP, "--config=config.json", "--catalog=catalog.json"],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=os.environ,
-        )
+        with (tmp_path / "output").open("wb") as output:
+            process = subprocess.Popen(
+                [*TAP, "--config=config.json", "--catalog=catalog.json"],
+                cwd=tmp_path,
+                stdout=output,
+                stderr=subprocess.PIPE,
+            )
     finally:
-        signal.signal(signal.SIGHUP, before)
-    wait_until(lambda: emulator.requests and emulator.requests[-1].path == "/api/v1/projects")
-    process.send_signal(signum)
-    output, log = process.communicate(timeout=20)
-    run = Run(output, log.decode(), process.returncode)
+        for number, handler in signals.items():
+            signal.signal(number, handler)
+    with process:
+        wait_until(lambda: [r.path for r in emulator.requests][-1:] == ["/api/v1/projects"])
+        process.send_signal(signum)
+        _, log = process.communicate(timeout=20)
+    run = Run((tmp_path / "output").read_bytes(), log.decode(), process.returncode)
     assert run.status == 128 + signum
     lines = summary(run)
     assert [*lines] == ["app_projects", "pools", "projects", "skills", "webhook_subscriptions"]

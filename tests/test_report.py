@@ -88,7 +88,8 @@ def test_what_is_not_known_is_not_shown(time: Time, caplog: pytest.LogCaptureFix
 def test_there_is_a_line_every_ten_seconds_and_every_minute_after_five(
     time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    report, when = stream("tasks", time), []
+    report = stream("tasks", time)
+    when: list[int] = []
     with caplog.at_level(logging.INFO), report.reading():
         for second in range(900):
             time.now += 1
