@@ -70,7 +70,7 @@ def test_the_log_looks_as_shown(
 
     assignments = StreamReport("assignments", logging.getLogger("tests.docs"), lambda: times[0])
     with caplog.at_level(logging.INFO), assignments.reading():
-        assignments.page(0, HowFar(687, 2_003, "pool_id"))
+        assignments.page(0, HowFar(667, 2_003, "pool_id"))
         times[0] += 29
         assignments.page(412_000, HowFar(812, 2_003, "pool_id"))
     assert caplog.messages == [how_far]
