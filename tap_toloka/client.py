@@ -70,6 +70,8 @@ class TolokaStream(TolokaList, Stream):
         self._began = monotonic()
         self._warned_of_missing = False
         self.report = StreamReport(self.name, self.logger)
+        self.owners_found = 0
+        """How many pools, operations, ... there are lists of."""
         self.answered = False
         """Whether Toloka answered a request for rows in this run."""
 
@@ -279,6 +281,8 @@ class TolokaStream(TolokaList, Stream):
             write_rows=self._records.write,
             write_state=self._write_state,
             report=self.report,
+            listed_by=self.listed_by,
+            owners=lambda: self.owners_found,
             limit=limit,
         )
         one.run(on_request, on_rows)

@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
 
     from tap_toloka.api import TolokaApi
     from tap_toloka.pages import IdCursor, LeaveOut, Page
+    from tap_toloka.splitting import Order
 
 
 class Range(t.NamedTuple):
@@ -68,6 +69,7 @@ class ReadPage:
         range: The part of the list that it is the first page of.
         left: The parts that are left of that part.
         last_id: The greatest id of the list, once it is known.
+        order: What its ids compare by.
     """
 
     listing: Listing
@@ -75,6 +77,7 @@ class ReadPage:
     range: Range
     left: tuple[Range, ...]
     last_id: str | None
+    order: Order
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ class Reading:
         source: How the lists are read.
         listings: Which lists.
         max_concurrency: Most requests under way at once.
-        of: What is in a list and what its owner is, for the log: `tasks of pool`.
+        of: What is in a list, for the log: `tasks`.
+        unit: What each belongs to: `pool`.
         strict: Whether a list that is refused is an error, rather than skipped.
         skipped_before: Owners whose lists were refused in an earlier run, too.
         rows_expire: Whether Toloka deletes rows that are worth keeping, so that none is missing if
@@ -164,6 +168,7 @@ class Reading:
         *,
         max_concurrency: int,
         of: str,
+        unit: str = "",
         strict: bool,
         skipped_before: Collection[str] = (),
         rows_expire: bool = False,
@@ -173,6 +178,7 @@ class Reading:
         self._on_request = on_request
         self._fetch = partial(fetch_pages, api, source, listings, max_concurrency)
         self._of = of
+        self._unit = unit
         self._strict = strict
         self._skipped_before = skipped_before
         self._rows_expire = rows_expire
@@ -220,10 +226,11 @@ class Reading:
         """Log which lists could not be read, if any."""
         if skipped := self.skipped:
             self._logger.warning(
-                "%s: %d lists could not be read (%s%s), so rows may be missing. The next run "
+                "%s: %d lists could not be read (%s %s%s), so rows may be missing. The next run "
                 "tries again",
                 self._of,
                 len(skipped),
+                self._unit,
                 ", ".join(skipped[:_MOST_NAMED]),
                 ", ..." if len(skipped) > _MOST_NAMED else "",
             )
@@ -233,7 +240,7 @@ class Reading:
         if self._strict:
             raise error
         if owner not in self.refused:
-            self._logger.warning("Skipping %s %s: %s", self._of, owner, error)
+            self._logger.warning("Skipping %s of %s %s: %s", self._of, self._unit, owner, error)
         if owner not in self.refused or not error.gone:
             self.refused[owner] = error
 
@@ -298,8 +305,14 @@ class _Fetch:
                 self._waiting += [partial(self._read, part) for part in parts]
                 self._start_waiting()  # before the rows are dealt with: no thread waits for that
                 part = answer.part
-                last_id = part.splitter.last_id
-                yield ReadPage(part.listing, answer.page, part.range, left, last_id)
+                yield ReadPage(
+                    part.listing,
+                    answer.page,
+                    part.range,
+                    left,
+                    part.splitter.last_id,
+                    part.cursor.order,
+                )
             self._start_waiting()
 
     def _start_waiting(self) -> None:

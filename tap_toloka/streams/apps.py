@@ -70,9 +70,10 @@ class AppByApp(TolokaStream):
         ids = [project["id"] for project in lists.rows(AppProjects, ("id",))]
         if lists.limit is None:
             self.warn_of_missing("app_project_id", wanted.difference(ids))
-        for id_ in sorted(ids):
-            if not wanted or id_ in wanted:
-                yield from self.changed_since(Listing(path={"app_project_id": id_}, owner=id_))
+        ids = sorted(id_ for id_ in ids if not wanted or id_ in wanted)
+        self.owners_found = len(ids)
+        for id_ in ids:
+            yield from self.changed_since(Listing(path={"app_project_id": id_}, owner=id_))
 
 
 class AppBatches(AppByApp):

@@ -55,8 +55,7 @@ class PoolByPool(TolokaStream):
             or (start := self.progress.start_of(pool["id"])) is None
             or self.can_change_after(pool, start.date)
         ]
-        if lists.limit is None:
-            self.logger.info("Reading %s of %d pools", self.name, len(pools))
+        self.owners_found = len(pools)
         for pool in pools:
             listing = Listing(params={"pool_id": pool["id"]}, owner=pool["id"])
             start = self.progress.start_of(pool["id"])
