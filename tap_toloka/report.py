@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from singer_sdk.exceptions import SingerSDKError
-
 from tap_toloka.clock import monotonic
 from tap_toloka.errors import TolokaError
 
@@ -253,13 +251,19 @@ class RunReport:
         return f"Stopped by {stopped_by}: {line}" if stopped_by else line
 
 
-def why_failed(name: str, error: Exception) -> str:
-    """Say why a stream failed, and how to leave it out if Toloka refuses it."""
+def why_failed(name: str, error: Exception, *, is_bug: bool) -> str:
+    """Say why a stream failed, and how to leave it out if Toloka refuses it.
+
+    Args:
+        name: The name of the stream.
+        error: What it failed by.
+        is_bug: Whether its text says nothing to users; then its traceback has been logged.
+    """
     if isinstance(error, BrokenPipeError):
         return "the target stopped reading (broken pipe); see its log"
     if isinstance(error, OSError):
         return f"the output cannot be written: {error.strerror or error}"
-    if not isinstance(error, (TolokaError, SingerSDKError)):
+    if is_bug:
         return f"of a bug in the tap, with the traceback above: {type(error).__name__}"
     text = " ".join(str(error).removeprefix(f"{name}: ").split())
     if isinstance(error, TolokaError) and error.status in _REFUSED:

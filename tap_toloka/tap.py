@@ -193,10 +193,10 @@ class TapToloka(Tap):
         except MemoryError:
             raise
         except Exception as error:  # a bug that one stream meets, too
-            if not isinstance(error, (TolokaError, SingerSDKError, OSError)):
+            if is_bug := not isinstance(error, (TolokaError, SingerSDKError, OSError)):
                 self.logger.exception("%s failed", stream.name)
             # Not the error itself: its traceback would hold the last answers.
-            stream.report.failure = why_failed(stream.name, error)
+            stream.report.failure = why_failed(stream.name, error, is_bug=is_bug)
             msg = "%s failed because %s"
             self.logger.error(msg, stream.name, stream.report.failure)  # noqa: TRY400
             return not isinstance(error, (FatalError, OSError))  # the latter from writing

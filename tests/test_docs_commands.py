@@ -61,7 +61,7 @@ def test_the_log_looks_as_shown(
     run = RunReport(streams, before, lambda: times[0])
     streams += [read("app_projects", 0, 0, 0.04), read("assignments", 4_000, 41, 71.3)]
     for one, error in zip(streams, (denied, down), strict=True):
-        one.failure, one.complete = why_failed(one.name, error), False
+        one.failure, one.complete = why_failed(one.name, error, is_bug=False), False
     streams += [read("pools", 63, 1, 0.1), read("requester", 1, 1, 0.02)]
     streams += [read("user_bonuses", 0, 1, 0.04)]
     lines = [*run.lines({**before, "pools": moved}), (logging.ERROR, run.total())]

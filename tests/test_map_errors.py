@@ -105,4 +105,4 @@ def test_a_mapped_value_that_cannot_be_printed_is_one_line() -> None:
         run = run_process(config=config)
     assert run.status == 1
     assert "Traceback" not in run.log
-    assert re.search(r"pools: row \d+ could not be transformed: UnicodeEncodeError", run.log)
+    assert re.search(r"because row \d+ could not be transformed: UnicodeEncodeError", run.failure)

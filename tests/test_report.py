@@ -232,7 +232,7 @@ def test_the_summary_of_no_stream_is_one_line(time: Time) -> None:
     ],
 )
 def test_a_failure_that_is_not_of_toloka_is_told_in_words(error: Exception, said: str) -> None:
-    assert said in why_failed("pools", error)
+    assert said in why_failed("pools", error, is_bug=isinstance(error, KeyError))
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -242,11 +242,11 @@ def test_what_toloka_refuses_is_told_with_how_to_leave_it_out(
     error = TolokaError("Toloka answered")
     error.stream, error.status = "apps", status
     monkeypatch.delenv("MELTANO_EXTRACTOR_NAME", raising=False)
-    assert why_failed("apps", error) == (
+    assert why_failed("apps", error, is_bug=False) == (
         "Toloka answered. To leave it out, set `selected` of apps to false in the catalog"
     )
     monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-toloka--sandbox")
-    assert why_failed("apps", error) == (
+    assert why_failed("apps", error, is_bug=False) == (
         "Toloka answered. To leave it out, run `meltano select --exclude tap-toloka--sandbox apps "
         "'*'`"
     )

@@ -139,7 +139,7 @@ def test_a_map_that_fails_is_one_line_that_names_stream_row_and_error(
     assert run.status == 1
     assert "Traceback" not in run.log
     last = run.failure
-    assert "pools: row 81 could not be transformed" in last
+    assert "because row 81 could not be transformed" in last
     assert message in last
     assert run.records == []
     assert run.state is None
@@ -198,7 +198,7 @@ def test_a_value_that_no_declared_type_can_hold_is_one_line_at_once(emulator: Em
     assert "Traceback" not in run.log
     assert "retrying" not in run.log
     last = run.failure
-    assert re.search(r"pools: row \d+ could not be transformed: ValueError: private_name: ", last)
+    assert re.search(r"because row \d+ could not be transformed: ValueError: private_name: ", last)
     assert "does not fit the type in the catalog, integer" in last
 
 
@@ -221,7 +221,7 @@ def test_what_cannot_be_looked_into_is_one_line_that_names_the_row(
     assert run.status == 1
     assert "Traceback" not in run.log
     last = run.failure
-    assert "pools: row 81 could not be transformed" in last
+    assert "because row 81 could not be transformed" in last
     assert what in last
 
 
