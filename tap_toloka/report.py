@@ -34,7 +34,8 @@ _UNITS = {
 
 _REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 
-_BOOKMARK = "replication_key_value"
+# What state holds of a stream.
+_BOOKMARK, _UNFINISHED = "replication_key_value", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,17 @@ class StreamReport:
             return logging.ERROR
         return logging.INFO if self.complete else logging.WARNING
 
-    @property
-    def remarks(self) -> str:
-        """What its line in the summary says beside numbers."""
+    def remarks(self, *, unfinished: bool) -> str:
+        """Return what its line in the summary says beside numbers.
+
+        Args:
+            unfinished: Whether the next run goes on where this one ended.
+        """
         remarks = []
         if self.misfits:
             remarks.append(f"{counted(self.misfits, 'value')} kept aside in `_misfits`")
+        if unfinished and self.begun:
+            remarks.append("the next run reads the rest")
         if self.failure:
             remarks.append(f"failed because {self.failure}")
         elif not self.complete:
@@ -163,13 +169,15 @@ class StreamReport:
             yield f"{_in_words(left)} left"
 
     def _seconds_left(self) -> float | None:
-        """Estimate from what this run has read; `None`: too little to tell."""
+        """Estimate from what this run has read; `None`: that is too little to tell, or all."""
         if self._how_far is None or self._first is None:
             return None
         began, share_before = self._first
         share = self._how_far.share
         seconds, read = self.clock() - began, share - share_before
-        return seconds * (1 - share) / read if seconds > 0 and read >= _LEAST_SHARE else None
+        if share == 1 or read < _LEAST_SHARE or seconds <= 0:
+            return None
+        return seconds * (1 - share) / read
 
 
 class RunReport:
@@ -212,7 +220,8 @@ class RunReport:
                 *(text.rjust(width) for text, width in zip(numbers, widths[1:], strict=False)),
                 bookmark.ljust(widths[-1]),
             ]
-            yield one.level, "  ".join([*(cells if one.begun else cells[:1]), one.remarks]).rstrip()
+            remarks = one.remarks(unfinished=_UNFINISHED in bookmarks.get(one.name, {}))
+            yield one.level, "  ".join([*(cells if one.begun else cells[:1]), remarks]).rstrip()
 
     def _columns(self, one: StreamReport, entry: Mapping[str, t.Any]) -> list[str]:
         """Return name, rows, requests, time and bookmark of a stream."""

@@ -215,6 +215,7 @@ class TapToloka(Tap):
         """Read one row of each stream, and log which streams can be read.
 
         Raises:
+            FatalError: If all streams would fail in the same way.
             TolokaError: If some cannot.
         """
         self.write_schemas()  # also selects all streams
@@ -223,6 +224,8 @@ class TapToloka(Tap):
             stream = t.cast("TolokaStream", one)
             try:
                 stream.read_and_write(1)
+            except FatalError:
+                raise
             except TolokaError as error:
                 unreadable.append(name)
                 self.logger.error("%s cannot be read: %s", name, error)  # noqa: TRY400  # one line
@@ -234,7 +237,7 @@ class TapToloka(Tap):
                 )
                 self.logger.info("%s %s", name, found)
         if unreadable:
-            msg = f"{len(unreadable)} streams cannot be read: {', '.join(unreadable)}"
+            msg = f"{counted(len(unreadable), 'stream')} cannot be read: {', '.join(unreadable)}"
             raise TolokaError(msg)
 
     @classmethod
