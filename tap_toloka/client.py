@@ -278,7 +278,8 @@ class TolokaStream(TolokaList, Stream):
             replication_key=self.replication_key,
             began=lambda: self.run_began,
             clock=self._connect().clock,
-            write_rows=self._records.write,
+            # Made with the first page: only then Toloka's clock is known, for its version.
+            write_rows=lambda rows: self._records.write(rows),  # noqa: PLW0108
             write_state=self._write_state,
             report=self.report,
             listed_by=self.listed_by,

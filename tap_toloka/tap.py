@@ -193,10 +193,10 @@ class TapToloka(Tap):
         except MemoryError:
             raise
         except Exception as error:  # a bug that one stream meets, too
-            if not isinstance(error, (TolokaError, SingerSDKError, OSError)):
+            if is_bug := not isinstance(error, (TolokaError, SingerSDKError, OSError)):
                 self.logger.exception("%s failed", stream.name)
             # Not the error itself: its traceback would hold the last answers.
-            stream.report.failure = why_failed(stream.name, error)
+            stream.report.failure = why_failed(stream.name, error, is_bug=is_bug)
             msg = "%s failed because %s"
             self.logger.error(msg, stream.name, stream.report.failure)  # noqa: TRY400
             return not isinstance(error, (FatalError, OSError))  # the latter from writing
@@ -215,6 +215,7 @@ class TapToloka(Tap):
         """Read one row of each stream, and log which streams can be read.
 
         Raises:
+            FatalError: If all streams would fail in the same way.
             TolokaError: If some cannot.
         """
         self.write_schemas()  # also selects all streams
@@ -223,6 +224,8 @@ class TapToloka(Tap):
             stream = t.cast("TolokaStream", one)
             try:
                 stream.read_and_write(1)
+            except FatalError:
+                raise
             except TolokaError as error:
                 unreadable.append(name)
                 self.logger.error("%s cannot be read: %s", name, error)  # noqa: TRY400  # one line
@@ -234,7 +237,7 @@ class TapToloka(Tap):
                 )
                 self.logger.info("%s %s", name, found)
         if unreadable:
-            msg = f"{len(unreadable)} streams cannot be read: {', '.join(unreadable)}"
+            msg = f"{counted(len(unreadable), 'stream')} cannot be read: {', '.join(unreadable)}"
             raise TolokaError(msg)
 
     @classmethod

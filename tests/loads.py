@@ -63,7 +63,8 @@ class Loads:
         """The bookmarks by stream, as Meltano keeps them."""
         done = self._project.meltano("state", "get", "dev:tap-toloka-to-target-postgres")
         bookmarks = json.loads(done.stdout)["singer_state"]["bookmarks"]
-        return {name: bookmark["replication_key_value"] for name, bookmark in bookmarks.items()}
+        key = "replication_key_value"
+        return {name: bookmark[key] for name, bookmark in bookmarks.items() if bookmark.get(key)}
 
     def rows(self, stream: str) -> list[Json]:
         """Return the rows of a table, with the target's own columns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from datetime import datetime, timezone
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tap_toloka.errors import TolokaError
+from tap_toloka.report import HowFar, RunReport, StreamReport, why_failed
 from tap_toloka.streams import STREAMS
 from tests import isolation
 from tests.docs_helpers import REPOSITORY, Block, Shell, copy_of_repository, row_counts, runs
@@ -26,6 +29,51 @@ if TYPE_CHECKING:
     from tests.projects import Project
 
 DEFAULT = {stream.name for stream in STREAMS if stream.selected_by_default}
+
+
+# The log
+
+
+@runs("docs/errors.md")
+def test_the_log_looks_as_shown(
+    blocks: list[Block], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    how_far, summary = (block.text.removesuffix("\n") for block in blocks)
+    monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-toloka")
+    denied = TolokaError("Toloka answered 403 ACCESS_DENIED: Access denied")
+    denied.status = 403
+    down = TolokaError("Toloka answered 503 Service Unavailable; giving up after 6 attempts")
+    times = [0.0]
+
+    def read(name: str, rows: int, requests: int, seconds: float) -> StreamReport:
+        one = StreamReport(name, logging.getLogger("tests.docs"), lambda: times[0])
+        with one.reading():
+            times[0] += seconds
+        one.rows, one.requests = rows, requests
+        return one
+
+    streams: list[StreamReport] = []
+    moved, unchanged, kept = (
+        {"replication_key_value": f"2026-11-{moment}Z"}
+        for moment in ("24T12:18:20.315", "24T08:32:14.922", "23T09:00:00.000")
+    )
+    before = {"user_bonuses": unchanged, "assignments": kept}
+    run = RunReport(streams, before, lambda: times[0])
+    streams += [read("app_projects", 0, 0, 0.04), read("assignments", 4_000, 41, 71.3)]
+    for one, error in zip(streams, (denied, down), strict=True):
+        one.failure, one.complete = why_failed(one.name, error, is_bug=False), False
+    streams += [read("pools", 63, 1, 0.1), read("requester", 1, 1, 0.02)]
+    streams += [read("user_bonuses", 0, 1, 0.04)]
+    lines = [*run.lines({**before, "pools": moved}), (logging.ERROR, run.total())]
+    shown = [f"{logging.getLevelName(level):8} {line}" for level, line in lines]
+    assert "\n".join(shown) == summary
+
+    assignments = StreamReport("assignments", logging.getLogger("tests.docs"), lambda: times[0])
+    with caplog.at_level(logging.INFO), assignments.reading():
+        assignments.page(0, HowFar(667, 2_003, "pool_id"))
+        times[0] += 29
+        assignments.page(412_000, HowFar(812, 2_003, "pool_id"))
+    assert caplog.messages == [how_far]
 
 
 # In a clone

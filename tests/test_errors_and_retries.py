@@ -95,8 +95,8 @@ def test_a_run_that_gives_up_says_why_in_one_line(emulator: Emulator, fault: Fau
     assert run.state is None
     assert "Traceback" not in run.log
     assert emulator.key not in run.log
-    assert run.log.splitlines()[-1].endswith("giving up after 2 attempts")
-    assert "Toloka" in run.log.splitlines()[-1]
+    assert run.failure.endswith("giving up after 2 attempts")
+    assert "Toloka" in run.failure
     assert len(emulator.requests) == 2
 
 
@@ -106,7 +106,7 @@ def test_a_run_without_anyone_to_talk_to_says_so_in_one_line() -> None:
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
         run = run_process(config={"token": "x.SECRET", "api_url": address, "max_retries": 0})
     assert run.status == 1
-    assert "Connection refused" in run.log.splitlines()[-1]
+    assert "Connection refused" in run.failure
     assert "Traceback" not in run.log
     assert "SECRET" not in run.log
 
@@ -131,7 +131,7 @@ def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
     token = "AQVNwrongwrongwrongwro.x.SECRET"
     run = run_process(config={**config_for(emulator), "token": token})
     assert run.status == 1
-    last = run.log.splitlines()[-1]
+    last = run.failure
     assert "401 AUTHENTICATION_ERROR" in last
     assert "`environment`" in last
     assert "production and sandbox have separate keys" in last
@@ -158,7 +158,7 @@ def test_what_toloka_says_of_an_error_is_passed_on(emulator: Emulator) -> None:
     }
     emulator.faults.add(Fault(status=400, body=body))
     run = run_process(config=config_for(emulator))
-    last = run.log.splitlines()[-1]
+    last = run.failure
     assert run.status == 1
     for said in ("400 VALIDATION_ERROR", "The request is bad", "no such project", "req-17"):
         assert said in last
@@ -382,7 +382,7 @@ def test_nothing_that_a_server_says_acts_on_the_terminal(
     emulator.faults.add(Fault(**{"status": 400, **fault, "body": body}))
     run = run_process(config=config_for(emulator))
     assert run.status == 1
-    assert "Toloka answered" in run.log.splitlines()[-1]
+    assert "Toloka answered" in run.failure
     assert all(line.isprintable() for line in run.log.split("\n"))
 
 

@@ -153,7 +153,9 @@ def test_a_row_that_cannot_be_loaded_ends_the_run_at_once_and_is_named(
     assert run.status == 1
     assert run.records == []
     assert "Traceback" not in run.log
-    assert re.search(rf"assignments: row 0a--2 \(pool_id 1\) .*{message}", run.log.splitlines()[-1])
+    assert re.search(
+        rf"assignments .* failed because row 0a--2 \(pool_id 1\) .*{message}", run.failure
+    )
     assert len([one for one in requests if one.path.endswith("/assignments")]) == 1
 
 

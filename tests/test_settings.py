@@ -266,8 +266,8 @@ def test_the_connection_test_tells_of_each_stream_whether_it_can_be_read() -> No
     assert "3 streams cannot be read: assignments, skills, user_metadata" in part.log
     assert "403" in part.log
     assert bad.status == 1
-    assert f"{len(STREAMS)} streams cannot be read" in bad.log
-    assert "401" in bad.log
+    (line,) = [line for line in bad.log.splitlines() if "ERROR" in line]
+    assert "Toloka answered 401" in line
     assert "Traceback" not in part.log + bad.log
 
 
@@ -409,7 +409,7 @@ def test_a_boolean_variable_may_be_written_in_several_ways(value: str) -> None:
         "TAP_TOLOKA_MAX_RETRIES": "0",
     }
     run = run_process("--config=ENV", catalog=catalog_of(), env=env)
-    assert "refused" in run.log.splitlines()[-1], "it got as far as the first request"
+    assert "refused" in run.failure, "it got as far as the first request"
 
 
 def test_about_names_the_filters_of_each_stream() -> None:
@@ -494,7 +494,7 @@ def test_quotas_in_a_variable_may_be_written_with_commas(quotas: str) -> None:
     env = {"TAP_TOLOKA_TOKEN": API_KEY, "TAP_TOLOKA_RETRY_QUOTAS": quotas}
     unreachable = {"TAP_TOLOKA_API_URL": "http://127.0.0.1:1", "TAP_TOLOKA_MAX_RETRIES": "0"}
     run = run_process("--config=ENV", catalog=catalog_of(), env={**env, **unreachable})
-    assert "refused" in run.log.splitlines()[-1], "it got as far as the first request"
+    assert "refused" in run.failure, "it got as far as the first request"
 
 
 @pytest.mark.parametrize("variable", ["FILTERS", "ENVIRONMENT", "LOOKBACK_DAYS", "RETRY_QUOTAS"])
@@ -569,8 +569,9 @@ def test_a_standard_output_that_takes_nothing_is_one_line(
         )
         assert done.returncode == 1
         assert "Exception ignored" not in done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if "ERROR" in line]
-    assert words in line
+    lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
+    assert len(lines) == 1 or "0 of 13 streams read, 1 failed" in lines.pop()
+    assert words in lines[-1]
     assert "Traceback" not in done.stderr
 
 

@@ -237,6 +237,7 @@ def test_a_reader_that_went_away_is_told_in_one_line(
         process.stdout.close()
         log = process.stderr.read().decode()
         assert process.wait(SOON) == 1
-    assert "the target stopped reading" in log.splitlines()[-1]
+    assert "failed because the target stopped reading" in log.splitlines()[-2]
+    assert "0 of 1 stream read, 1 failed (pools)" in log.splitlines()[-1]
     assert "Traceback" not in log
     assert "Exception ignored" not in log

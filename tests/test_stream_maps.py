@@ -138,8 +138,8 @@ def test_a_map_that_fails_is_one_line_that_names_stream_row_and_error(
         run = run_process(config=config_for(emulator, stream_maps={"pools": stream_map}))
     assert run.status == 1
     assert "Traceback" not in run.log
-    last = run.log.splitlines()[-1]
-    assert "pools: row 81 could not be transformed" in last
+    last = run.failure
+    assert "because row 81 could not be transformed" in last
     assert message in last
     assert run.records == []
     assert run.state is None
@@ -197,8 +197,8 @@ def test_a_value_that_no_declared_type_can_hold_is_one_line_at_once(emulator: Em
     assert run.status == 1
     assert "Traceback" not in run.log
     assert "retrying" not in run.log
-    last = run.log.splitlines()[-1]
-    assert re.search(r"pools: row \d+ could not be transformed: ValueError: private_name: ", last)
+    last = run.failure
+    assert re.search(r"because row \d+ could not be transformed: ValueError: private_name: ", last)
     assert "does not fit the type in the catalog, integer" in last
 
 
@@ -220,8 +220,8 @@ def test_what_cannot_be_looked_into_is_one_line_that_names_the_row(
         run = run_process(config={"token": "a.b.c", "api_url": url, **settings})
     assert run.status == 1
     assert "Traceback" not in run.log
-    last = run.log.splitlines()[-1]
-    assert "pools: row 81 could not be transformed" in last
+    last = run.failure
+    assert "because row 81 could not be transformed" in last
     assert what in last
 
 
