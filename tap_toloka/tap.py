@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
+from types import MappingProxyType
 
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
@@ -20,6 +21,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_toloka import catalog, dates, maps, settings, variables
+from tap_toloka.account import account_of, problem_with_state
 from tap_toloka.api import TolokaApi
 from tap_toloka.command import JsonFile, TolokaCommand
 from tap_toloka.errors import TolokaError
@@ -30,6 +32,8 @@ from tap_toloka.state import checked
 from tap_toloka.streams import STREAMS
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
@@ -55,6 +59,8 @@ class TapToloka(Tap):
     ]
 
     message_writer: LineWriter
+    account: Mapping[str, str] = MappingProxyType({})
+    """The account that is read, once that was found out."""
 
     def __init__(self, **kwargs: t.Any) -> None:
         if isinstance(config := kwargs.get("config"), dict):
@@ -137,7 +143,10 @@ class TapToloka(Tap):
 
     @override  # the SDK asks for all streams here
     def discover_streams(self) -> list[TolokaStream]:
-        return [stream(self, lambda: self.api, self.message_writer) for stream in STREAMS]
+        return [
+            stream(self, lambda: self.api, self.message_writer, lambda: self.account)
+            for stream in STREAMS
+        ]
 
     @override  # the SDK hands over the state here, and recommends to check it
     def load_state(self, state: dict[str, t.Any]) -> None:
@@ -158,6 +167,23 @@ class TapToloka(Tap):
                 shortened(", ".join(sorted(map(repr, gone)))),
             )
         super().load_state(usable)
+
+    def check_account(self) -> None:
+        """Find out whose rows are read, before anything is written.
+
+        Raises:
+            TolokaError: If it cannot be found out, or the state is of another account.
+        """
+        self.account = account_of(self.api, self.config)
+        bookmarks = self.state.get("bookmarks", {})
+        selected = [name for name, stream in self.streams.items() if stream.selected]
+        problem = problem_with_state(
+            {name: bookmarks[name] for name in selected if name in bookmarks},
+            self.account,
+            self.config.get("account_id"),
+        )
+        if problem:
+            raise TolokaError(problem)
 
     def test_connection(self) -> None:
         """Read one row of each stream, and log which streams can be read.
@@ -209,6 +235,7 @@ class TapToloka(Tap):
             catalog=kwargs["catalog"],
             parse_env_config=config.parse_env,
         )
+        tap.check_account()
         tap.sync_all()
 
     @classmethod

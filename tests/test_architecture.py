@@ -36,6 +36,7 @@ LAYERS = (
     "streams.webhooks",
     "client",
     "progress",
+    "account",
     "records",
     "maps",
     "lists",
@@ -72,6 +73,7 @@ WITHOUT_SDK = (
     "clock",
     "state",
     "progress",
+    "account",
 )
 MOST_LINES_OF_A_CLASS, MOST_LINES_OF_A_FUNCTION = 300, 40
 
