@@ -167,6 +167,8 @@ def _training(dice: Dice, at: datetime, facts: Json) -> Json:
     """Make a training without its type: the list of pools tells it, that of trainings does not."""
     own_instructions = dice.chance(0.5)
     row = {
+        "private_comment": dice.pick(values.COMMENTS),  # as the next one, Toloka's guides
+        "public_description": dice.pick(values.NAMES),
         "inherited_instructions": not own_instructions,
         "public_instructions": dice.pick(values.INSTRUCTIONS) if own_instructions else "",
         "may_contain_adult_content": dice.chance(0.2),
@@ -181,9 +183,6 @@ def _training(dice: Dice, at: datetime, facts: Json) -> Json:
     }
     if dice.chance(0.5):
         row["retry_training_after_days"] = dice.randrange(1, 60)
-    if dice.chance(0.5):  # Toloka's guides
-        row["private_comment"] = dice.pick(values.COMMENTS)
-        row["public_description"] = dice.pick(values.NAMES)
     return row
 
 
