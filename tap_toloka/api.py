@@ -19,6 +19,7 @@ from tap_toloka.connection import Connections
 from tap_toloka.errors import (
     QUOTA_SECONDS,
     ErrorBody,
+    FatalError,
     RefusedError,
     RetryableError,
     TolokaError,
@@ -125,6 +126,7 @@ class TolokaApi:
 
         Raises:
             RefusedError: If Toloka refuses what was requested.
+            FatalError: If any request would fail, or there was no answer to the first ones.
             TolokaError: If another request would not help, or none of `max_retries` did.
             StoppedError: If `stopped` was set.
         """
@@ -141,7 +143,11 @@ class TolokaApi:
             return retry(self._get_once)(path, params, read, stopped or threading.Event())
         except RetryableError as error:
             msg = f"{error}; giving up after {tries} attempts"
-            raise TolokaError(msg) from error
+            # What has answered may come back, so the other streams are tried. What never has, is
+            # most likely not there: each of them would be waited for as long.
+            given_up = (TolokaError if self._connections.answered else FatalError)(msg)
+            given_up.status = error.status
+            raise given_up from error
 
     def _get_once(
         self,
@@ -168,35 +174,44 @@ class TolokaApi:
 
     def error_of(self, response: Response) -> TolokaError:
         """Return the error that an answer other than 200 is, in words that say what to do."""
-        status, body = response.status, ErrorBody.of(response)
-        message = describe(response, body)
+        error = self._error_of(response, ErrorBody.of(response))
+        error.status = response.status
+        return error
+
+    def _error_of(self, response: Response, body: ErrorBody) -> TolokaError:
+        status, message = response.status, describe(response, body)
         if status == HTTPStatus.UNAUTHORIZED:
             message += f". Check `token`, `token_type` and `environment` ({self._requested}):"
-            message += " production and sandbox have separate keys"
-        elif status in _REDIRECTS and "Location" in response.headers:
+            return FatalError(message + " production and sandbox have separate keys")
+        if status in _REDIRECTS and "Location" in response.headers:
             host = host_of(response.headers["Location"])
             message += f". Redirect to {host} not followed, as it would send the token there."
-            message += " Check `api_url`"
-        elif status in WORTH_RETRYING:
-            wait = seconds_to_wait(response, body, self.clock.now())
-            if body.quota is not None and body.quota not in self._quotas:
-                message += f". Quota {body.quota} is exhausted and not in `retry_quotas`"
-            elif wait > self._longest_wait:
-                message += (
-                    f". It asks to wait {wait:.0f} s, longer than the quotas in `retry_quotas`"
-                )
-            else:
-                limited = status == HTTPStatus.TOO_MANY_REQUESTS
-                return RetryableError(message, wait=wait, rate_limited=limited)
-        elif body.code in _GONE or body.code in _REFUSED:
+            return FatalError(message + " Check `api_url`")
+        if status in WORTH_RETRYING:
+            return self._error_to_retry(response, body, message)
+        if body.code in _GONE or body.code in _REFUSED:
             denied = status == HTTPStatus.FORBIDDEN
             return RefusedError(message, gone=body.code in _GONE, denied=denied)
-        elif status in _OF_A_LIST:
+        if status in _OF_A_LIST:
             message += ". This is not an error code of Toloka's API for a list that cannot be read,"
             message += (
                 " so a proxy or gateway may have answered. Nothing was skipped. Check `api_url`"
             )
         return TolokaError(message)
+
+    def _error_to_retry(self, response: Response, body: ErrorBody, message: str) -> TolokaError:
+        """Return an error that may pass, unless it lasts longer than the settings allow."""
+        limited = response.status == HTTPStatus.TOO_MANY_REQUESTS
+        wait = seconds_to_wait(response, body, self.clock.now())
+        if body.quota is not None and body.quota not in self._quotas:
+            message += f". Quota {body.quota} is exhausted and not in `retry_quotas`"
+        elif wait > self._longest_wait:
+            message += f". It asks to wait {wait:.0f} s, longer than the quotas in `retry_quotas`"
+        else:
+            return RetryableError(message, wait=wait, rate_limited=limited)
+        # Some lists have a quota of a minute of their own (aggregated solutions); longer ones are
+        # the account's.
+        return FatalError(message) if limited and body.quota != "MIN" else TolokaError(message)
 
     def _before_retry(self, details: Details) -> None:
         error: t.Any = details["exception"]

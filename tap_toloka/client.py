@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing as t
-from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from operator import attrgetter
@@ -12,6 +11,7 @@ from singer_sdk import Stream, metrics
 from singer_sdk.exceptions import ConfigurationError
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.schema.source import StreamSchema
+from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
@@ -21,9 +21,12 @@ from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Listing
 from tap_toloka.fitting import attribute_of
 from tap_toloka.lists import SCHEMAS, ListReader, TolokaList
-from tap_toloka.pages import IdCursor, as_objects, greatest_date
+from tap_toloka.pages import IdCursor, as_objects
+from tap_toloka.passes import Pass
 from tap_toloka.progress import Progress
 from tap_toloka.records import RecordWriter
+from tap_toloka.remaining import Remaining
+from tap_toloka.report import StreamReport
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -42,8 +45,6 @@ if t.TYPE_CHECKING:
 
 _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
-
-_MOST_NAMED = 10  # owners in one log line
 
 # It has their verbs, and knows nothing of the SDK, so that pages can be read without it.
 BaseAPIPaginator.register(IdCursor)
@@ -68,6 +69,7 @@ class TolokaStream(TolokaList, Stream):
         self._writer = writer
         self._began = monotonic()
         self._warned_of_missing = False
+        self.report = StreamReport(self.name, self.logger)
         self.answered = False
         """Whether Toloka answered a request for rows in this run."""
 
@@ -84,7 +86,7 @@ class TolokaStream(TolokaList, Stream):
         return self.filters.normal(self.config.get("filters", {}).get(self.name, {}))
 
     def listings(self, lists: ListReader) -> Iterator[Listing]:
-        """Yield the lists that are to be read.
+        """Yield the lists that are to be read, in the order of their owners.
 
         Args:
             lists: Reads rows of other streams, to find what there are lists for.
@@ -205,8 +207,8 @@ class TolokaStream(TolokaList, Stream):
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the rows as Python objects."""
         lists = ListReader(self._connect, self.config, self.logger)
-        for page in lists.read(type(self), self._source, self.listings(lists)).pages():
-            yield from as_objects(page.rows)
+        for read in lists.read(type(self), self._source, self.listings(lists)).pages():
+            yield from as_objects(read.page.rows)
 
     @override  # the SDK would note a date in state that caps its own bookmark; ours is in state.py
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -237,42 +239,55 @@ class TolokaStream(TolokaList, Stream):
     def read_and_write(self, limit: int | None) -> None:
         """Write the rows of all lists, then move the bookmark and write state.
 
+        What an interrupted run left comes first.
+
         Args:
             limit: For a test of the connection: most rows to write, of one page, and no more.
 
         Raises:
             TolokaError: If they could not be read.
         """
+        with (
+            metrics.http_request_counter(self.name, endpoint=self.path) as requests,
+            self.get_record_counter() as rows,
+            self.get_sync_timer(),
+        ):
+            self._read_once(limit, requests.increment, rows.increment)
+            if self.progress.resumes and limit is None:
+                del self.progress  # made anew, of what state holds now
+                self._read_once(limit, requests.increment, rows.increment)
+
+    def _read_once(
+        self, limit: int | None, on_request: Callable[[], None], on_rows: Callable[[int], None]
+    ) -> None:
         if limit is None:
             self.progress.log_start()
             self._warn_of_changing_filters()
-        lists = ListReader(self._connect, self.config, self.logger, limit)
-        skipped_before, clock = self.progress.skipped_before, self._connect().clock
-        reading = lists.read(type(self), self._source, self.listings(lists), skipped_before)
-        greatest, count = "", 0
-        with (
-            metrics.http_request_counter(self.name, endpoint=self.path) as requests,
-            self.get_record_counter() as counter,
-            self.get_sync_timer(),
-            closing(reading.pages(requests.increment)) as pages,
-        ):
-            for page in pages:
-                self.progress.check(clock)
-                rows = page.rows if limit is None else page.rows[:limit]
-                self._records.write(rows)
-                count += len(rows)
-                counter.increment(len(rows))
-                if self.replication_key:
-                    greatest = max(greatest, greatest_date(rows, self.replication_key))
-                if limit is not None and rows:
-                    break
+        on_any = self.report.request
+        lists = ListReader(self._connect, self.config, self.logger, limit, on_any)
+        remaining = Remaining(self.owner_order(), self.progress.resumes)
+        listings = remaining.listings(self.listings(lists))
+        before = self.progress.skipped_before
+        reading = lists.read(type(self), self._source, listings, before)
+        one = Pass(
+            reading=reading,
+            remaining=remaining,
+            progress=self.progress,
+            replication_key=self.replication_key,
+            began=lambda: self.run_began,
+            clock=self._connect().clock,
+            write_rows=self._records.write,
+            write_state=self._write_state,
+            report=self.report,
+            limit=limit,
+        )
+        one.run(on_request, on_rows)
         self.answered = reading.answered
         if limit is None:
-            self.progress.check(clock)  # also if there was no page
             complete = lists.complete and not reading.skipped
-            if not count and complete:
+            if not one.rows and complete:
                 self._log_nothing()
-            self._conclude(greatest, reading, complete=complete)
+            self._conclude(one.greatest, reading, complete=complete)
 
     def _conclude(self, greatest: str, reading: Reading, *, complete: bool) -> None:
         """Say what was read, now that all of it is written: ACTIVATE_VERSION, bookmark, STATE.
@@ -285,26 +300,23 @@ class TolokaStream(TolokaList, Stream):
         Raises:
             RefusedError: If this key may read none of the lists, and that is new.
         """
-        if skipped := reading.skipped:
-            self.logger.warning(
-                "%s: %d lists could not be read (%s %s%s), so rows may be missing. The next run "
-                "tries again",
-                self.name,
-                len(skipped),
-                self.listed_by,
-                ", ".join(skipped[:_MOST_NAMED]),
-                ", ..." if len(skipped) > _MOST_NAMED else "",
-            )
+        reading.warn_of_skipped()
         if self._records.version is not None:
             if why := _why_no_activate_version(self, complete=complete):
                 msg = "%s: ACTIVATE_VERSION not sent, so deleted rows stay in the target: %s"
                 self.logger.warning(msg, self.name, why)
             else:
                 self._records.activate_version()
-        self.progress.move(greatest, self.run_began, skipped)
-        self.finalize_state_progress_markers()  # clears what the SDK noted, and writes STATE
-        if reading.denied:  # the next run knows of these lists, and goes on without them
+        with self._writer.uninterrupted():
+            self.progress.move(greatest, self.run_began, reading.skipped)
+            self._write_state()
+        if (
+            reading.denied and not self.progress.resumes
+        ):  # the next run knows of these lists, and goes on without them
             raise reading.denied
+
+    def _write_state(self) -> None:
+        self._writer.write_message(StateMessage(value=self.tap_state))
 
     @property
     def _is_full_table(self) -> bool:

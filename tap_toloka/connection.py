@@ -24,7 +24,14 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import ProxyError as TunnelError
 
 from tap_toloka.clock import monotonic
-from tap_toloka.errors import Response, RetryableError, TolokaError, host_of, innermost
+from tap_toloka.errors import (
+    FatalError,
+    Response,
+    RetryableError,
+    TolokaError,
+    host_of,
+    innermost,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,9 +73,10 @@ class Connections:
 
     Attributes:
         url: The address, with scheme and host in lower case.
+        answered: Whether there was any response yet.
 
     Raises:
-        TolokaError: If the environment names a file of certificates that cannot be used.
+        FatalError: If the environment names a file of certificates that cannot be used.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str], timeout: float, most: int) -> None:
@@ -77,7 +85,7 @@ class Connections:
         self._headers = {**default_headers(), **headers}
         self._timeout = timeout
         self._adapter = _Adapter(pool_maxsize=most)
-        self._answered = False
+        self.answered = False
         with requests.Session() as session:
             # Plain http goes to this machine only, so not by way of a proxy either.
             session.trust_env = self.url.startswith("https:")
@@ -94,7 +102,8 @@ class Connections:
 
         Raises:
             RetryableError: If another request may succeed.
-            TolokaError: If not.
+            FatalError: If none can, for whatever is requested.
+            TolokaError: If this response is too large.
         """
         try:
             url = self.url + path
@@ -102,7 +111,7 @@ class Connections:
             request = requests.Request("GET", url, self._headers, params=params).prepare()
         except ValueError as error:
             msg = f"`api_url` is not a valid URL: {error}"
-            raise TolokaError(msg) from error
+            raise FatalError(msg) from error
         try:
             return self._send(request)
         except StaleConnectionError:
@@ -122,20 +131,20 @@ class Connections:
                 body = _body_of(answer)
         except (requests.RequestException, HTTPError, ValueError, OSError) as error:
             raise self._explained(error) from error
-        self._answered = True
+        self.answered = True
         return Response(answer.status_code, answer.reason or "", answer.headers, body, arrived)
 
     def _explained(self, error: Exception) -> TolokaError:
-        """Say what was wrong; it is retryable if that may pass."""
+        """Say what was wrong; it is retryable if that may pass, else fatal."""
         cause = innermost(error)
         of_proxy = self._proxy is not None and isinstance(error, ProxyError)
         peer = f"proxy {self._name_of_proxy()}" if of_proxy else host_of(self.url)
         if isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
-            return TolokaError(self._wrong_address(cause))
+            return FatalError(self._wrong_address(cause))
         if of_proxy and (refused := _REFUSED_BY_PROXY.search(str(cause))):
-            return TolokaError(_refusal(peer, *refused.groups()))
+            return FatalError(_refusal(peer, *refused.groups()))
         if hopeless := self._hopeless(peer, cause):
-            return TolokaError(hopeless)
+            return FatalError(hopeless)
         return RetryableError(f"Request to {peer} failed: {cause or type(cause).__name__}")
 
     def _hopeless(self, peer: str, cause: BaseException) -> str | None:
@@ -146,7 +155,7 @@ class Connections:
             return f"{peer} does not answer with TLS (HTTPS). Check scheme and port"
         # A host that has answered exists; that its name is unknown for a while passes.
         unknown = isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
-        if unknown and not self._answered:
+        if unknown and not self.answered:
             return (
                 f"Host {peer} not found (DNS lookup failed). Check `api_url`, the network and the "
                 "proxy settings"
@@ -173,7 +182,7 @@ def _check_certificates(path: str) -> None:
     """Refuse what a variable names that does not hold certificates.
 
     Raises:
-        TolokaError: If that is so.
+        FatalError: If that is so.
     """
     try:
         if os.path.isdir(path):  # noqa: PTH112  # as requests does
@@ -182,7 +191,7 @@ def _check_certificates(path: str) -> None:
     except OSError as error:
         variable = next((name for name in _CA_VARIABLES if os.environ.get(name) == path), path)
         msg = f"{variable} does not name a file of certificates in PEM format: {path}: {error}"
-        raise TolokaError(msg) from error
+        raise FatalError(msg) from error
 
 
 def _refusal(proxy: str, status: str, reason: str) -> str:

@@ -36,6 +36,9 @@ class TolokaError(Exception):
     stream: str | None = None
     """The stream that was read, once it is known."""
 
+    status: int | None = None
+    """The HTTP status of the answer, if it was one that is not 200."""
+
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(shortened(message, _LONGEST_ERROR).split()))
 
@@ -57,6 +60,10 @@ class RetryableError(TolokaError):
         super().__init__(message)
         self.wait = wait
         self.rate_limited = rate_limited
+
+
+class FatalError(TolokaError):
+    """What every stream would meet, as a key that is not valid: the run ends at once."""
 
 
 class UnusableError(TolokaError):

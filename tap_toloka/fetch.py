@@ -23,6 +23,18 @@ if t.TYPE_CHECKING:
     from tap_toloka.pages import IdCursor, LeaveOut, Page
 
 
+class Range(t.NamedTuple):
+    """A part of a list: the rows whose ids are after one, and no greater than another.
+
+    Attributes:
+        after: `None`: from the beginning.
+        until: `None`: to the end.
+    """
+
+    after: str | None = None
+    until: str | None = None
+
+
 @dataclass(frozen=True)
 class Listing:
     """One list of Toloka that is read: of the account, or of one pool, operation, ...
@@ -33,6 +45,8 @@ class Listing:
         fields: Added fields that all of its rows have.
         owner: The pool, operation, app project or Toloker that it belongs to; `None`: the account.
         leave_out: Tells which of its rows are left out, as another list of the stream has them.
+        number: Which of the lists of its owner, from 0.
+        ranges: Which parts of it are read.
     """
 
     path: Mapping[str, str] = field(default_factory=dict)
@@ -40,6 +54,27 @@ class Listing:
     fields: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
     leave_out: LeaveOut | None = None
+    number: int = 0
+    ranges: tuple[Range, ...] = (Range(),)
+
+
+@dataclass(frozen=True)
+class ReadPage:
+    """A page, and where in its list it is.
+
+    Attributes:
+        listing: The list.
+        page: The page.
+        range: The part of the list that it is the first page of.
+        left: The parts that are left of that part.
+        last_id: The greatest id of the list, once it is known.
+    """
+
+    listing: Listing
+    page: Page
+    range: Range
+    left: tuple[Range, ...]
+    last_id: str | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +107,7 @@ class _Part:
     """A list that is being read, or a part of one."""
 
     listing: Listing
+    range: Range
     cursor: IdCursor
     splitter: Splitter
 
@@ -90,10 +126,12 @@ class _LastId:
     page: Page
 
 
+_MOST_NAMED = 10  # owners in one log line
+
 _Answer = _PageOfPart | _LastId | Refusal
 
 
-def _do_nothing() -> None:
+def do_nothing() -> None:
     """Take the place of a callback that nobody gave."""
 
 
@@ -105,11 +143,13 @@ class Reading:
         source: How the lists are read.
         listings: Which lists.
         max_concurrency: Most requests under way at once.
-        of: What is in a list and what its owner is, for the log: `tasks of pool`.
+        of: What is in a list, for the log: `tasks`.
+        unit: What each belongs to: `pool`.
         strict: Whether a list that is refused is an error, rather than skipped.
         skipped_before: Owners whose lists were refused in an earlier run, too.
         rows_expire: Whether Toloka deletes rows that are worth keeping, so that none is missing if
             it says that a list has expired.
+        on_request: Called for each request that was answered.
         logger: Where skipped lists are logged.
 
     Attributes:
@@ -125,13 +165,17 @@ class Reading:
         *,
         max_concurrency: int,
         of: str,
+        unit: str = "",
         strict: bool,
         skipped_before: Collection[str] = (),
         rows_expire: bool = False,
+        on_request: Callable[[], None] = do_nothing,
         logger: logging.Logger,
     ) -> None:
+        self._on_request = on_request
         self._fetch = partial(fetch_pages, api, source, listings, max_concurrency)
         self._of = of
+        self._unit = unit
         self._strict = strict
         self._skipped_before = skipped_before
         self._rows_expire = rows_expire
@@ -139,16 +183,21 @@ class Reading:
         self.refused: dict[str, RefusedError] = {}
         self.answered = False
 
-    def pages(self, on_answer: Callable[[], None] = _do_nothing) -> Generator[Page, None, None]:
+    def pages(self, on_answer: Callable[[], None] = do_nothing) -> Generator[ReadPage, None, None]:
         """Yield the pages of all lists, once.
 
         Args:
-            on_answer: Called for each request that was answered.
+            on_answer: Called for each request that was answered, as well.
 
         Raises:
             TolokaError: As `fetch_pages` does.
         """
-        for result in self._fetch(on_answer):
+
+        def answered() -> None:
+            self._on_request()
+            on_answer()
+
+        for result in self._fetch(answered):
             if isinstance(result, Refusal):
                 self._skip(result)
             else:
@@ -170,12 +219,25 @@ class Reading:
             owner for owner, error in self.refused.items() if not (error.gone and self._rows_expire)
         ]
 
+    def warn_of_skipped(self) -> None:
+        """Log which lists could not be read, if any."""
+        if skipped := self.skipped:
+            self._logger.warning(
+                "%s: %d lists could not be read (%s %s%s), so rows may be missing. The next run "
+                "tries again",
+                self._of,
+                len(skipped),
+                self._unit,
+                ", ".join(skipped[:_MOST_NAMED]),
+                ", ..." if len(skipped) > _MOST_NAMED else "",
+            )
+
     def _skip(self, refusal: Refusal) -> None:
         owner, error = refusal.owner, refusal.error
         if self._strict:
             raise error
         if owner not in self.refused:
-            self._logger.warning("Skipping %s %s: %s", self._of, owner, error)
+            self._logger.warning("Skipping %s of %s %s: %s", self._of, self._unit, owner, error)
         if owner not in self.refused or not error.gone:
             self.refused[owner] = error
 
@@ -185,8 +247,8 @@ def fetch_pages(
     source: Source,
     listings: Iterable[Listing],
     max_concurrency: int,
-    on_answer: Callable[[], None] = _do_nothing,
-) -> Generator[Page | Refusal, None, None]:
+    on_answer: Callable[[], None] = do_nothing,
+) -> Generator[ReadPage | Refusal, None, None]:
     """Yield page after page of all lists, in no order.
 
     A list of one page costs one request. Of a longer one, where threads would idle otherwise, the
@@ -225,7 +287,7 @@ class _Fetch:
         self._threads = threads
         self._waiting: deque[Callable[[], _Answer]] = deque()
 
-    def results(self, on_answer: Callable[[], None]) -> Iterator[Page | Refusal]:
+    def results(self, on_answer: Callable[[], None]) -> Iterator[ReadPage | Refusal]:
         self._start_waiting()
         while self._threads.busy:
             answer = self._threads.result()
@@ -235,9 +297,13 @@ class _Fetch:
             elif isinstance(answer, Refusal):
                 yield answer
             else:
-                self._waiting += self._rest_of(answer)
+                parts = self._rest_of(answer)
+                left = tuple(part.range for part in parts)
+                self._waiting += [partial(self._read, part) for part in parts]
                 self._start_waiting()  # before the rows are dealt with: no thread waits for that
-                yield answer.page
+                part = answer.part
+                last_id = part.splitter.last_id
+                yield ReadPage(part.listing, answer.page, part.range, left, last_id)
             self._start_waiting()
 
     def _start_waiting(self) -> None:
@@ -245,24 +311,32 @@ class _Fetch:
             if self._waiting:
                 self._threads.start(self._waiting.popleft())
             elif (listing := next(self._listings, None)) is not None:
-                cursor = self._source.new_cursor()
-                part = _Part(listing, cursor, Splitter(cursor.order, self._threads.most))
-                self._threads.start(partial(self._read, part))
+                self._waiting += [partial(self._read, part) for part in self._parts_of(listing)]
             else:
                 return
 
-    def _rest_of(self, answer: _PageOfPart) -> Iterator[Callable[[], _Answer]]:
-        """Yield what is to be requested of a part after a page of it, with so many threads."""
+    def _parts_of(self, listing: Listing) -> Iterator[_Part]:
+        """Yield the parts of a list that are to be read."""
+        cursor = self._source.new_cursor()
+        splitter = Splitter(cursor.order, self._threads.most)
+        for part in listing.ranges:
+            start = part.after or cursor.current_value
+            yield _Part(listing, part, cursor.between(start, part.until), splitter)
+
+    def _rest_of(self, answer: _PageOfPart) -> list[_Part]:
+        """Return what is left of a part after a page of it, split for so many threads."""
         part, idle = answer.part, self._threads.idle
         if part.cursor.finished:
-            return
+            return []
         first, last = answer.page.ids[0], answer.page.ids[-1]
         if part.splitter.wants_last_id(first, idle):
-            yield partial(self._read_last_id, part)
+            self._waiting.append(partial(self._read_last_id, part))
             idle -= 1
         bounds = part.splitter.bounds(first, last, part.cursor.end, idle)
-        for cursor in part.cursor.split(bounds):
-            yield partial(self._read, _Part(part.listing, cursor, part.splitter))
+        return [
+            _Part(part.listing, Range(cursor.current_value, cursor.end), cursor, part.splitter)
+            for cursor in part.cursor.split(bounds)
+        ]
 
     def _read(self, part: _Part) -> _Answer:
         """Read the next page of a part, in a thread."""

@@ -14,7 +14,7 @@ from singer_sdk.schema.source import SchemaDirectory
 
 from tap_toloka import schemas
 from tap_toloka.errors import TolokaError
-from tap_toloka.fetch import Listing, Reading, Source
+from tap_toloka.fetch import Listing, Reading, Source, do_nothing
 from tap_toloka.fitting import Row, attribute_of
 from tap_toloka.pages import IdCursor, PageReader, RowFields
 
@@ -68,6 +68,12 @@ class TolokaList:
     def id_order(cls) -> Order:
         """Return what the ids of a list compare by."""
         kind = cls.filters.kinds.get(cls.id_field or "")
+        return kind.order if kind else str
+
+    @classmethod
+    def owner_order(cls) -> Order:
+        """Return what pools, operations, ... compare by, in whose order their lists are read."""
+        kind = cls.filters.kinds.get(cls.listed_by or "")
         return kind.order if kind else str
 
     @classmethod
@@ -137,6 +143,7 @@ class ListReader:
         config: The settings of the tap.
         logger: The logger of the stream.
         limit: For a test of the connection: most rows of each list that others are found by.
+        on_request: Called for each request that was answered, whichever list it was for.
     """
 
     def __init__(
@@ -145,7 +152,9 @@ class ListReader:
         config: Mapping[str, t.Any],
         logger: logging.Logger,
         limit: int | None = None,
+        on_request: Callable[[], None] = do_nothing,
     ) -> None:
+        self._on_request = on_request
         self._connect = connect
         self._config = config
         self._logger = logger
@@ -166,10 +175,12 @@ class ListReader:
             source,
             listings,
             max_concurrency=self._config["max_concurrency"],
-            of=f"{of.name} of {(of.listed_by or '').removesuffix('_id').replace('_', ' ')}",
+            of=of.name,
+            unit=(of.listed_by or "").removesuffix("_id").replace("_", " "),
             strict=self.limit is not None,
             skipped_before=skipped_before,
             rows_expire=not of.keeps_rows,
+            on_request=self._on_request,
             logger=self._logger,
         )
 
@@ -202,7 +213,7 @@ class ListReader:
         try:
             counter = metrics.http_request_counter(of.name, endpoint=of.path)
             with counter as requests, closing(reading.pages(requests.increment)) as pages:
-                rows = itertools.chain.from_iterable(page.rows for page in pages)
+                rows = itertools.chain.from_iterable(read.page.rows for read in pages)
                 for row in itertools.islice(rows, self.limit):
                     values = {name: getattr(row, attribute_of(name)) for name in fields}
                     yield {n: None if value is UNSET else value for n, value in values.items()}

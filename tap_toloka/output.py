@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import sys
 import typing as t
@@ -13,7 +14,7 @@ from typing_extensions import override
 from tap_toloka.signals import exit_status
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from singer_sdk.singerlib.messages import Message
 
@@ -41,7 +42,7 @@ class LineWriter(MsgSpecWriter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._writing = False
+        self._uninterrupted = 0
         self._signal: int | None = None
 
     @override
@@ -64,32 +65,44 @@ class LineWriter(MsgSpecWriter):
             )
 
     def stop(self, signum: int) -> None:
-        """End the process, with the exit status of a signal, once the line under way is whole.
+        """End the process, with the exit status of a signal, once what is under way is whole.
+
+        Further signals change nothing: what was read is being noted in state.
 
         Raises:
-            SystemExit: At once if no line is under way.
+            SystemExit: At once if nothing is under way.
         """
-        self._signal = signum
-        if not self._writing:
-            self._exit_if_stopped()
+        if self._signal is None:
+            self._signal = signum
+            if not self._uninterrupted:
+                raise SystemExit(exit_status(signum))
+
+    @contextlib.contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Let a signal end the process only after the block.
+
+        Raises:
+            SystemExit: After the block, if there was a signal.
+        """
+        self._uninterrupted += 1
+        try:
+            yield
+        finally:
+            self._uninterrupted -= 1
+        if self._signal is not None and not self._uninterrupted:
+            raise SystemExit(exit_status(self._signal))
 
     def _write(self, lines: bytes | bytearray) -> None:
         # Straight to the file, which takes a part when a signal comes in between. (So does
         # stdout.buffer under PYTHONUNBUFFERED, usual in containers, and cuts lines.)
         file = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)
         rest = memoryview(lines)
-        self._writing = True
-        try:
-            while rest:
-                if (taken := file.write(rest)) is None:  # stdout does not block, and is full
-                    select.select([], [file], [])
-                else:
-                    rest = rest[taken:]
-        finally:
-            rest.release()  # else the SDK could not use the buffer of a message again
-            self._writing = False
-        self._exit_if_stopped()
-
-    def _exit_if_stopped(self) -> None:
-        if self._signal is not None:
-            raise SystemExit(exit_status(self._signal))
+        with self.uninterrupted():
+            try:
+                while rest:
+                    if (taken := file.write(rest)) is None:  # stdout does not block, and is full
+                        select.select([], [file], [])
+                    else:
+                        rest = rest[taken:]
+            finally:
+                rest.release()  # else the SDK could not use the buffer of a message again

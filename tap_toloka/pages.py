@@ -387,17 +387,15 @@ class IdCursor:
         self.order = order
         self.finished = False
 
+    def between(self, start: str | None, end: str | None) -> IdCursor:
+        """Return a cursor for another part of the list."""
+        return IdCursor(self._read, start, end, order=self.order)
+
     def split(self, bounds: Sequence[str]) -> list[IdCursor]:
         """Return cursors for the parts of what is left if it is cut at these ids, itself first."""
         ends = [*bounds, self.end]
         self.end = ends[0]
-        return [
-            self,
-            *(
-                IdCursor(self._read, start, end, order=self.order)
-                for start, end in zip(bounds, ends[1:], strict=True)
-            ),
-        ]
+        return [self, *map(self.between, bounds, ends[1:])]
 
     def advance(self, response: requests.Response) -> None:
         """Move behind the page that a response holds.

@@ -6,17 +6,20 @@ import typing as t
 from functools import cached_property
 
 from tap_toloka.errors import TolokaError
-from tap_toloka.state import MOST_SKIPPED, Bookmark, Start
+from tap_toloka.state import MOST_SKIPPED, Bookmark, Start, Unfinished
 
 if t.TYPE_CHECKING:
     import logging
     from collections.abc import Collection, Mapping, MutableMapping
 
     from tap_toloka.clock import Clock
+    from tap_toloka.remaining import Remaining
 
 
 class Progress:
-    """The bookmark of one stream in one run.
+    """The bookmark of one stream in one read of it.
+
+    A run reads a stream once, or twice: what an interrupted run left, and then what is new since.
 
     Args:
         name: The name of the stream.
@@ -68,6 +71,26 @@ class Progress:
             return "Account (`environment`, `account_id`)"
         return "Filters" if self._given.filters != self._filters else None
 
+    @cached_property
+    def resumes(self) -> Unfinished | None:
+        """What an interrupted run left, if it is that which is read."""
+        found = self._state.get("unfinished")
+        if not self._is_incremental or found is None:
+            return None
+        unfinished = Unfinished.of(found)
+        is_usable = (
+            unfinished.bookmark == self._given.value
+            and unfinished.filters == self._filters
+            and self._given.account == self._account
+            # Without a bookmark it was the settings that said from where.
+            and (not self.is_first or unfinished.since == self._first_start)
+        )
+        return unfinished if is_usable else None
+
+    @property
+    def _first_start(self) -> Start | None:
+        return self._bookmark.start(self._start_date, self._lookback_days)
+
     @property
     def is_first(self) -> bool:
         """Whether there is no bookmark to start from."""
@@ -78,11 +101,15 @@ class Progress:
         """The date from which rows are read; `None`: from the beginning."""
         if not self._is_incremental:
             return None
-        return self._bookmark.start(self._start_date, self._lookback_days)
+        return (
+            self.resumes.since
+            if self.resumes
+            else self._bookmark.start(self._start_date, self._lookback_days)
+        )
 
     @property
     def skipped_before(self) -> Mapping[str, str]:
-        """Owners whose lists could not be read so far, as `Bookmark.skipped`."""
+        """Owners whose lists could not be read in earlier runs, as `Bookmark.skipped`."""
         return self._bookmark.skipped
 
     def start_of(self, owner: str | None) -> Start | None:
@@ -95,6 +122,17 @@ class Progress:
     def log_start(self) -> None:
         """Log from where the stream is read."""
         if not self._is_incremental:
+            self._logger.info(
+                "Reading %s from the beginning: FULL_TABLE is not resumed after an interruption",
+                self._name,
+            )
+            return
+        if self.resumes:
+            self._logger.info(
+                "Resuming %s: reading what the run of %s did not finish",
+                self._name,
+                self.resumes.began,
+            )
             return
         since = f"since {self.start.date}" if self.start else "from the beginning"
         if changed := self._changed:
@@ -122,8 +160,38 @@ class Progress:
             )
             raise TolokaError(msg)
 
+    def checkpoint(
+        self, remaining: Remaining, greatest: str, run_began: str, refused: Mapping[str, bool]
+    ) -> None:
+        """Keep in state what is left, for the case that nothing more is read.
+
+        Args:
+            remaining: What was not written yet.
+            greatest: The greatest value of the replication key that was written; `""`: none.
+            run_began: When the run began, by Toloka's clock.
+            refused: Owners of lists that could not be read, and whether rows are missing.
+        """
+        if not self._is_incremental or remaining.begun is None:
+            return
+        before = self.resumes
+        missing = [owner for owner, is_missing in refused.items() if is_missing]
+        skipped = dict.fromkeys([*(before.skipped if before else ()), *missing])
+        unfinished = Unfinished(
+            bookmark=self._given.value,
+            since=self.start,
+            began=before.began if before else run_began,
+            greatest=max(greatest, before.greatest if before else ""),
+            begun=remaining.begun,
+            left=tuple(part for part in remaining.parts() if part.owner not in refused),
+            skipped=tuple(skipped)[: MOST_SKIPPED + 1],
+            filters=self._filters,
+        )
+        if self._given.value is None:  # else these are of the bookmark
+            self._bookmark.write(self._state)
+        self._state["unfinished"] = unfinished.as_json()
+
     def move(self, greatest: str, run_began: str, skipped: Collection[str]) -> None:
-        """Move the bookmark after a run, and keep beside it which lists could not be read.
+        """Move the bookmark after everything was read, and keep which lists could not be.
 
         Args:
             greatest: The greatest value of the replication key that was read; `""`: none.
@@ -132,6 +200,11 @@ class Progress:
         """
         if not self._is_incremental:
             return
+        self._state.pop("unfinished", None)
+        if self.resumes:
+            greatest = max(greatest, self.resumes.greatest)
+            run_began = self.resumes.began
+            skipped = list(dict.fromkeys([*self.resumes.skipped, *skipped]))
         if len(skipped) > MOST_SKIPPED:
             self._logger.warning(
                 "Bookmark of %s not advanced: %d lists were skipped, more than the %d that state "

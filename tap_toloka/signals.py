@@ -8,7 +8,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-STOPPING = tuple(
+STOPPING: tuple[signal.Signals, ...] = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 """Windows has no SIGHUP."""
@@ -27,3 +27,11 @@ def on_stop(handler: Callable[[int], object]) -> None:
 def exit_status(signum: int) -> int:
     """Return the exit status of a run that a signal ended, as shells have it."""
     return 128 + signum
+
+
+def name_of_stop(error: BaseException) -> str:
+    """Return what stopped a run: the signal if `exit_status` was for one, else the error."""
+    for signum in STOPPING if isinstance(error, SystemExit) else ():
+        if error.code == exit_status(signum):  # type: ignore[attr-defined]  # it has one
+            return signum.name
+    return type(error).__name__

@@ -14,6 +14,16 @@ so it holds its filters (if there are any), and is not used with other ones. Lik
 It also says so *but for the lists that were skipped*: those of pools, operations, ... that Toloka
 refused. Each has the date from which it still has to be read (`""`: from the beginning), until it
 can be read, or until Toloka does not list its pool, operation, ... any more.
+
+A run that was interrupted leaves `unfinished` beside the bookmark, which it does not move:
+
+    "unfinished": {"bookmark": "2026-11-23T08:00:00.000Z", "since": "gt 2026-11-23T08:00:00.000Z",
+                   "began": "2026-11-24T08:00:00.000Z", "greatest": "2026-11-24T07:58:13.000Z",
+                   "begun": ["36502", 0], "left": [["36502", 0, "0000a1--01", ""]]}
+
+Lists are read in an order that does not change, so what is left of that read are the lists after
+`begun`, and the parts in `left` of those before. The next run reads these, with the same start,
+and moves the bookmark to where that run would have moved it; then it reads what is new since.
 """
 
 from __future__ import annotations
@@ -33,7 +43,9 @@ LAG_SECONDS = 60
 MOST_SKIPPED = 100
 """Skipped lists that a bookmark holds, so that state stays small; with more it does not move."""
 
-_KEYS = frozenset({"replication_key", "replication_key_value", "filters", "account", "skipped"})
+_KEYS = frozenset(
+    {"replication_key", "replication_key_value", "filters", "account", "skipped", "unfinished"}
+)
 _MARKERS = frozenset({"progress_markers", "replication_key_signpost", "starting_replication_value"})
 """What the SDK leaves in state while a run is under way, for this tap or an older one."""
 
@@ -55,6 +67,97 @@ class Start:
         if not date:
             return False
         return date > self.date or (date == self.date and self.bound == "gte")
+
+
+class Part(t.NamedTuple):
+    """A part of a list that was not written yet.
+
+    Attributes:
+        owner: The pool, operation, ... of the list; `""`: the account.
+        number: Which of its lists, from 0.
+        after: Its ids are greater than this one; `""`: from the beginning.
+        until: And no greater than this one; `""`: to the end.
+    """
+
+    owner: str
+    number: int
+    after: str
+    until: str
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a read that was interrupted has left.
+
+    Attributes:
+        bookmark: The bookmark that it started from; `None`: none. If state has another one, someone
+            changed it, and nothing is left to finish.
+        since: The date from which it read; `None`: from the beginning.
+        began: When it began, by Toloka's clock.
+        greatest: The greatest value of the replication key that was written; `""`: none.
+        begun: The last list that was begun: its owner, and which of the owner's lists.
+        left: What is left of this list and of those before it.
+        skipped: Owners of lists that could not be read.
+        filters: The filters that it read with, in their normal form.
+    """
+
+    bookmark: str | None
+    since: Start | None
+    began: str
+    greatest: str
+    begun: tuple[str, int]
+    left: tuple[Part, ...]
+    skipped: tuple[str, ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: Mapping[str, t.Any]) -> Unfinished:
+        """Read what `as_json` returned.
+
+        Raises:
+            ValueError: If it is not that. (Also KeyError and TypeError, as Python has them.)
+        """
+        bound, _, date = found["since"].partition(" ")
+        if bound not in {"gt", "gte", ""}:
+            msg = f"{bound!r} is no bound"
+            raise ValueError(msg)
+        owner, number = found["begun"]
+        return cls(
+            bookmark=found["bookmark"] and dates.canonical(found["bookmark"]),
+            since=Start(bound, dates.canonical(date)) if bound else None,
+            began=dates.canonical(found["began"]),
+            greatest=found["greatest"] and dates.canonical(found["greatest"]),
+            begun=(_text(owner), int(number)),
+            left=tuple(
+                Part(_text(owner), int(number), _text(after), _text(until))
+                for owner, number, after, until in found["left"]
+            ),
+            skipped=tuple(map(_text, found.get("skipped", ()))),
+            filters={name: _text(value) for name, value in found.get("filters", {}).items()},
+        )
+
+    def as_json(self) -> dict[str, t.Any]:
+        """Return it as state holds it."""
+        shown: dict[str, t.Any] = {
+            "bookmark": self.bookmark,
+            "since": f"{self.since.bound} {self.since.date}" if self.since else "",
+            "began": self.began,
+            "greatest": self.greatest,
+            "begun": list(self.begun),
+            "left": list(map(list, self.left)),
+        }
+        if self.skipped:
+            shown["skipped"] = list(self.skipped)
+        if self.filters:
+            shown["filters"] = dict(self.filters)
+        return shown
+
+
+def _text(value: t.Any) -> str:  # noqa: ANN401  # from a file
+    if not isinstance(value, str):
+        msg = f"{value!r} is no text"
+        raise ValueError(msg)  # noqa: TRY004  # callers turn it into one line
+    return value
 
 
 @dataclass(frozen=True)
@@ -118,7 +221,8 @@ class Bookmark:
     def write(self, state: MutableMapping[str, t.Any]) -> None:
         """Write it into the entry of its stream in state."""
         state["replication_key"] = self.replication_key
-        state["replication_key_value"] = self.value
+        if self.value is not None:
+            state["replication_key_value"] = self.value
         for name in ("filters", "account", "skipped"):
             state.pop(name, None)
             if entries := getattr(self, name):
@@ -190,6 +294,13 @@ def _checked_entry(
             owner: date if date == "" else _checked_date(name, date)
             for owner, date in kept["skipped"].items()
         }
+    if "unfinished" in kept:
+        try:
+            kept["unfinished"] = Unfinished.of(kept["unfinished"]).as_json()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            found = shortened(f"{type(error).__name__}: {error}")
+            msg = f"`unfinished` of {name} is not what this tap writes ({found}). Remove it"
+            raise ValueError(msg) from None
     if (value := kept.get("replication_key_value")) is None:
         return kept
     return {**kept, "replication_key_value": _checked_date(name, value)}

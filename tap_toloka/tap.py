@@ -12,7 +12,7 @@ from functools import cached_property
 
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigurationError, ConfigValidationError
+from singer_sdk.exceptions import ConfigurationError, ConfigValidationError, SingerSDKError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import Catalog
@@ -22,10 +22,11 @@ from typing_extensions import override
 from tap_toloka import catalog, dates, maps, settings, variables
 from tap_toloka.api import TolokaApi
 from tap_toloka.command import JsonFile, TolokaCommand
-from tap_toloka.errors import TolokaError
+from tap_toloka.errors import FatalError, TolokaError
 from tap_toloka.hiding import hide, shortened
 from tap_toloka.output import LineWriter
-from tap_toloka.signals import on_stop
+from tap_toloka.report import RunReport, counted, why_failed
+from tap_toloka.signals import name_of_stop, on_stop
 from tap_toloka.state import checked
 from tap_toloka.streams import STREAMS
 
@@ -159,6 +160,57 @@ class TapToloka(Tap):
             )
         super().load_state(usable)
 
+    def run(self) -> None:
+        """Read all selected streams; one that fails does not keep the others from being read.
+
+        Raises:
+            TolokaError: At the end, if some could not be read.
+        """
+        streams = [t.cast("TolokaStream", one) for one in self.streams.values() if one.selected]
+        names = ", ".join(stream.name for stream in streams)
+        self.logger.info("Reading %s: %s", counted(len(streams), "stream"), names)
+        report = RunReport([stream.report for stream in streams], self._bookmarks)
+        try:
+            if self.state:
+                self.state_writer.write_state(self.state)
+            for stream in streams:
+                if not self._read(stream):
+                    break
+        except BaseException as error:
+            self._log_summary(report)
+            self.logger.error("%s", report.total(stopped_by=name_of_stop(error)))  # noqa: TRY400
+            raise
+        self._log_summary(report)
+        if report.failed:
+            raise TolokaError(report.total())
+        self.logger.info("%s", report.total())
+
+    def _read(self, stream: TolokaStream) -> bool:
+        """Read a stream, and tell whether it makes sense to read others after it."""
+        try:
+            with stream.report.reading():
+                stream.sync()
+        except MemoryError:
+            raise
+        except Exception as error:  # a bug that one stream meets, too
+            if not isinstance(error, (TolokaError, SingerSDKError, OSError)):
+                self.logger.exception("%s failed", stream.name)
+            # Not the error itself: its traceback would hold the last answers.
+            stream.report.failure = why_failed(stream.name, error)
+            msg = "%s failed because %s"
+            self.logger.error(msg, stream.name, stream.report.failure)  # noqa: TRY400
+            return not isinstance(error, (FatalError, OSError))  # the latter from writing
+        return True
+
+    @property
+    def _bookmarks(self) -> dict[str, t.Any]:
+        bookmarks: dict[str, t.Any] = self.state.get("bookmarks", {})
+        return bookmarks
+
+    def _log_summary(self, report: RunReport) -> None:
+        for level, line in report.lines(self._bookmarks):
+            self.logger.log(level, "%s", line)
+
     def test_connection(self) -> None:
         """Read one row of each stream, and log which streams can be read.
 
@@ -209,7 +261,7 @@ class TapToloka(Tap):
             catalog=kwargs["catalog"],
             parse_env_config=config.parse_env,
         )
-        tap.sync_all()
+        tap.run()
 
     @classmethod
     @override  # `--test`: the SDK's own ends at the first stream that cannot be read

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from unittest.mock import patch
 import requests
 
 from tap_toloka.errors import TolokaError
+from tap_toloka.output import LineWriter
 from tap_toloka.parallel import Pace
 from tap_toloka.tap import TapToloka
 
@@ -42,6 +45,12 @@ class Run:
     output: bytes
     log: str = ""
     status: int = 0
+
+    @property
+    def failure(self) -> str:
+        """The line of the summary that says why a stream failed."""
+        (line,) = [x for x in self.log.splitlines() if re.search(r"\d s  .*failed because", x)]
+        return line
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -135,13 +144,36 @@ def run_inside(
             catalog={**catalog, "streams": selected},
         )
         try:
-            tap.sync_all()
-        except TolokaError:
+            tap.run()
+        except TolokaError as error:
             if not may_fail:
-                raise
+                reports = [stream.report for stream in tap.streams.values()]  # type: ignore[attr-defined]
+                why = [f"{one.name}: {one.failure}" for one in reports if one.failure]
+                raise TolokaError("; ".join(why)) from error
             status = 1
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
         stdout.flush()
         return Run(output.getvalue(), status=status)
+
+
+@contextlib.contextmanager
+def stopped_after(writes: int, signum: int = signal.SIGTERM) -> Iterator[None]:
+    """Let a run in this process be stopped by a signal that arrives during this write, from 1.
+
+    A write is of up to 20 rows, or one other message.
+    """
+    numbers = itertools.count(1)
+    write = LineWriter._write
+
+    def write_and_stop(writer: LineWriter, lines: bytes) -> None:
+        with writer.uninterrupted():
+            write(writer, lines)
+            if next(numbers) == writes:
+                writer.stop(signum)
+
+    with patch.object(LineWriter, "_write", write_and_stop):
+        yield
 
 
 @contextlib.contextmanager

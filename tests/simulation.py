@@ -27,7 +27,7 @@ from tap_toloka.streams.pool_by_pool import APPEAL_DAYS, LONGEST_REVIEW_DAYS
 from tap_toloka.streams.pools import Pools
 from tap_toloka.streams.users import UserSkills
 from tests.expected_rows import changes, in_order, printed
-from tests.runner import catalog_of, config_for, expected, no_waiting, run_inside
+from tests.runner import catalog_of, config_for, expected, no_waiting, run_inside, stopped_after
 from toloka_emulator import (
     APP_PROJECT_IDS,
     Dice,
@@ -175,7 +175,7 @@ class Account(Emulator):
         """Let all that is scheduled happen, and be listed."""
         while self._schedule:
             self.wait_until(max(at for at, *_ in self._schedule))
-        self.wait(timedelta(seconds=MOST_SECONDS_LATE + 2))
+        self.wait(timedelta(seconds=MOST_SECONDS_LATE + 10))  # several requests take a moment each
 
     def moment(self, first: datetime, last: datetime) -> datetime:
         """Pick a moment, preferably about the start of a run, when changes can be missed."""
@@ -332,13 +332,14 @@ class Warehouse:
         for entry in self._catalog["streams"]:
             entry["metadata"][-1]["metadata"]["selected"] = entry["stream"] in self.rows
 
-    def run(self, *faults: Fault, keeps_state: bool = False) -> Run:
+    def run(self, *faults: Fault, keeps_state: bool = False, may_stop: bool = False) -> Run:
         """Run the tap, and load what it printed.
 
         Args:
             *faults: What goes wrong.
             keeps_state: Whether all that a failing run printed is loaded and its state is kept. If
                 not, some of the rows are loaded and the state stays as it was.
+            may_stop: Whether it may fail without faults.
         """
         account = self._account
         for fault in faults:
@@ -348,9 +349,9 @@ class Warehouse:
         account.faults.clear()
         failed = run.status != 0
         self.failed_runs += failed
-        assert faults or not failed, "a run without faults failed"
+        assert faults or may_stop or not failed, "a run without faults failed"
         messages = run.messages
-        _check_that_no_key_comes_twice(messages)
+        _check_that_no_key_comes_twice(messages, _resumed(self.state))
         if failed and not keeps_state:
             self._load(messages[: self._dice.randrange(len(messages) + 1)])
             return run
@@ -376,7 +377,8 @@ class Warehouse:
                 self.rows[message["stream"]][record["id"]] = record
 
     def _keep(self, state: Json) -> None:
-        assert len(json.dumps(state)) < 2_000
+        for entry in state.get("bookmarks", {}).values():
+            assert len(json.dumps(entry)) < 2_000
         before, self.state = self.state, state
         for name, bookmark in _bookmarks(before).items():
             now = _bookmarks(state)[name]
@@ -421,8 +423,13 @@ def _passes(record: Json, filters: Json) -> bool:
     return "id_gt" not in filters or int(record["id"]) > int(filters["id_gt"])
 
 
-def _check_that_no_key_comes_twice(messages: list[Json]) -> None:
-    records = [message for message in messages if message["type"] == "RECORD"]
+def _resumed(state: Json) -> list[str]:
+    """Return the streams that are read twice: what was left of them, and what is new since."""
+    return [name for name, entry in state.get("bookmarks", {}).items() if "unfinished" in entry]
+
+
+def _check_that_no_key_comes_twice(messages: list[Json], resumed: list[str]) -> None:
+    records = [m for m in messages if m["type"] == "RECORD" and m["stream"] not in resumed]
     keys = {(message["stream"], message["record"]["id"]) for message in records}
     assert len(keys) == len(records), "a row came twice in one run"
 
@@ -474,7 +481,8 @@ class RandomRuns:
     @property
     def steps(self) -> tuple[Callable[[], object], ...]:
         """What can happen next."""
-        return (self.pass_time, self.run_tap, self.run_tap, self.run_tap_and_fail)
+        runs = (self.run_tap, self.run_tap, self.run_tap_and_fail, self.run_tap_and_stop)
+        return (self.pass_time, *runs)
 
     @property
     def faults(self) -> list[Fault]:
@@ -494,6 +502,11 @@ class RandomRuns:
         status = self.dice.pick((400, 500))
         fault = Fault(status=status, after=self.dice.randrange(13), times=None)
         self.warehouse.run(fault, *self.faults, keeps_state=self.dice.chance(0.5))
+
+    def run_tap_and_stop(self) -> None:
+        """Run the tap, which gets a signal; what it printed is loaded, and its state is kept."""
+        with stopped_after(self.dice.randrange(1, 12)):
+            self.warehouse.run(*self.faults, keeps_state=True, may_stop=True)
 
     def run_and_compare(self) -> None:
         """Run when everything is listed and nothing goes wrong; check that nothing is missing."""

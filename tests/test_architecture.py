@@ -35,7 +35,10 @@ LAYERS = (
     "streams.requester",
     "streams.webhooks",
     "client",
+    "passes",
     "progress",
+    "remaining",
+    "report",
     "records",
     "maps",
     "lists",
@@ -72,6 +75,9 @@ WITHOUT_SDK = (
     "clock",
     "state",
     "progress",
+    "remaining",
+    "passes",
+    "report",
 )
 MOST_LINES_OF_A_CLASS, MOST_LINES_OF_A_FUNCTION = 300, 40
 

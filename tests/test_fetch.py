@@ -49,12 +49,12 @@ def serve(request: Request) -> Answer:
 
 def rows_in(pages: Iterable[Any]) -> list[Any]:
     """Return the rows of all pages."""
-    return [row for page in pages for row in page.rows]
+    return [row for read in pages for row in read.page.rows]
 
 
 def ids_in(pages: Iterable[Any]) -> list[int]:
     """Return the ids of all pages, sorted."""
-    return sorted(int(id_) for page in pages for id_ in page.ids)
+    return sorted(int(id_) for read in pages for id_ in read.page.ids)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])

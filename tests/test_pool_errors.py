@@ -126,7 +126,7 @@ def test_a_refused_pool_is_kept_in_state_and_read_from_there_once_it_is_allowed(
     before = "" if state is None else f"{BOOKMARK}Z"
     assert skipped_of(run) == {"3": before}
     (line,) = [line for line in run.log.splitlines() if "1 lists could not be read" in line]
-    assert "(pool_id 3)" in line
+    assert "(pool 3)" in line
     still = run_inside(config, run.state, stream="assignments")
     assert still.records == [], "nothing else is read again"
     assert skipped_of(still) == {"3": before}
@@ -226,7 +226,7 @@ def test_another_error_in_the_middle_ends_the_run(five: Emulator, status: int) -
         config=config, state=state_of(Assignments), catalog=catalog_of(stream="assignments")
     )
     assert run.status == 1
-    assert run.state == state_of(Assignments)
+    assert bookmark_of(run) == f"{BOOKMARK}Z"
     assert "Traceback" not in run.log
     assert f"assignments: Toloka answered {status}" in run.log.splitlines()[-1]
     assert len(requests_for(five)) <= 12 + 2

@@ -70,7 +70,7 @@ class AppByApp(TolokaStream):
         ids = [project["id"] for project in lists.rows(AppProjects, ("id",))]
         if lists.limit is None:
             self.warn_of_missing("app_project_id", wanted.difference(ids))
-        for id_ in ids:
+        for id_ in sorted(ids):
             if not wanted or id_ in wanted:
                 yield from self.changed_since(Listing(path={"app_project_id": id_}, owner=id_))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from operator import itemgetter
 
 from typing_extensions import override
 
@@ -80,7 +81,7 @@ class OperationByOperation(TolokaStream):
         ]
         # Only now Toloka's clock is known for certain.
         kept = dates.shifted(self.run_began, days=-self.kept_days) if self.kept_days else ""
-        for operation in operations:
+        for operation in sorted(operations, key=itemgetter("id")):
             id_, finished = operation["id"], operation["finished"]
             start = self.progress.start_of(id_)
             if finished and finished < kept and id_ in self.progress.skipped_before:

@@ -50,7 +50,7 @@ class PoolByPool(TolokaStream):
     def listings(self, lists: ListReader) -> Iterator[Listing]:
         pools = [
             pool
-            for pool in matching_pools(self, lists)
+            for pool in sorted(matching_pools(self, lists), key=lambda pool: int(pool["id"]))
             if not self.config["skip_settled_pools"]
             or (start := self.progress.start_of(pool["id"])) is None
             or self.can_change_after(pool, start.date)

@@ -93,6 +93,5 @@ class UserMetadata(TolokaStream):
         pools = list(matching_pools(self, lists))
         listings = [Listing(params={"pool_id": pool["id"]}, owner=pool["id"]) for pool in pools]
         seen = lists.rows(Assignments, ("user_id",), listings=listings)
-        for user_id in dict.fromkeys(assignment["user_id"] for assignment in seen):
-            if user_id:
-                yield Listing(path={"user_id": user_id}, owner=user_id)
+        for user_id in sorted({assignment["user_id"] for assignment in seen} - {None, ""}):
+            yield Listing(path={"user_id": user_id}, owner=user_id)

@@ -1,0 +1,119 @@
+"""One read of a stream: page after page is written, then the bookmark moves.
+
+What is interrupted leaves in state what is left of it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextlib import closing
+
+from tap_toloka.clock import monotonic
+from tap_toloka.pages import greatest_date
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_toloka.clock import Clock
+    from tap_toloka.fetch import Reading, ReadPage
+    from tap_toloka.fitting import Row
+    from tap_toloka.progress import Progress
+    from tap_toloka.remaining import Remaining
+    from tap_toloka.report import StreamReport
+
+CHECKPOINT_SECONDS = 30.0
+"""Seconds between two checkpoints. Some targets flush all rows that they hold at each."""
+
+
+class Pass:
+    """Reads and writes what is left of the lists of a stream, once.
+
+    Args:
+        reading: Reads the pages.
+        remaining: Knows what was not written yet.
+        progress: The bookmark.
+        replication_key: The replication key, if there is one.
+        began: Returns when the run began, by Toloka's clock.
+        clock: Toloka's clock.
+        write_rows: Writes the rows of a page.
+        write_state: Writes STATE.
+        report: Counts what was read.
+        limit: For a test of the connection: most rows to write, of one page, and no more.
+    """
+
+    def __init__(  # noqa: PLR0913  # they go by name
+        self,
+        *,
+        reading: Reading,
+        remaining: Remaining,
+        progress: Progress,
+        replication_key: str | None,
+        began: Callable[[], str],
+        clock: Clock,
+        write_rows: Callable[[list[Row]], None],
+        write_state: Callable[[], None],
+        report: StreamReport,
+        limit: int | None = None,
+    ) -> None:
+        self._reading = reading
+        self._remaining = remaining
+        self._progress = progress
+        self._replication_key = replication_key
+        self._began = began
+        self._clock = clock
+        self._write_rows = write_rows
+        self._write_state = write_state
+        self._report = report
+        self._limit = limit
+        self._has_read = False
+        self._next_checkpoint = monotonic() + CHECKPOINT_SECONDS
+        self.rows = 0
+        """How many rows were written."""
+        self.greatest = ""
+        """The greatest value of the replication key that was written."""
+
+    def run(self, on_request: Callable[[], None], on_rows: Callable[[int], None]) -> None:
+        """Write all rows. If that fails or is stopped, what is left goes into state.
+
+        Args:
+            on_request: Called for each request that was answered.
+            on_rows: Called with how many rows were written.
+
+        Raises:
+            TolokaError: If they could not be read.
+        """
+        try:
+            with closing(self._reading.pages(on_request)) as pages:
+                for read in pages:
+                    self._progress.check(self._clock)
+                    on_rows(self._write(read))
+                    if self._limit is not None and read.page.rows:
+                        return
+                    if monotonic() >= self._next_checkpoint:
+                        self.checkpoint()
+            self._progress.check(self._clock)  # also if there was no page
+        except OSError:  # there is nowhere to write to any more
+            raise
+        except BaseException:
+            self.checkpoint()
+            raise
+
+    def _write(self, read: ReadPage) -> int:
+        rows = read.page.rows[: self._limit]
+        self._write_rows(rows)
+        if self._replication_key:
+            self.greatest = max(self.greatest, greatest_date(rows, self._replication_key))
+        self._remaining.written(read)
+        self._has_read = True
+        self.rows += len(rows)
+        self._report.page(len(rows))
+        return len(rows)
+
+    def checkpoint(self) -> None:
+        """Write to state what is left now, if anything was written."""
+        if self._limit is not None or not self._has_read:
+            return
+        refused = {owner: owner in self._reading.skipped for owner in self._reading.refused}
+        self._progress.checkpoint(self._remaining, self.greatest, self._began(), refused)
+        self._write_state()
+        self._next_checkpoint = monotonic() + CHECKPOINT_SECONDS

@@ -1,0 +1,87 @@
+"""What of the lists of a stream is not written yet, while they are read and after a stop."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+from dataclasses import replace
+from operator import attrgetter
+
+from tap_toloka.fetch import Range
+from tap_toloka.state import Part
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tap_toloka.fetch import Listing, ReadPage
+    from tap_toloka.splitting import Order
+    from tap_toloka.state import Unfinished
+
+_List = tuple[str, int]
+"""One list: its owner, and which of the owner's lists."""
+
+
+class Remaining:
+    """Which lists were begun, and which parts of them are not written yet.
+
+    It is small however many lists there are: those that are under way, few more than threads.
+
+    Args:
+        order: What owners compare by; lists come in their order.
+        unfinished: What an interrupted read left, if it is that which is read.
+
+    Attributes:
+        begun: The last list that was begun; `None`: none.
+        owners: How many owners were begun, also by the read that was interrupted.
+    """
+
+    def __init__(self, order: Order, unfinished: Unfinished | None = None) -> None:
+        self._order = order
+        self._left: dict[_List, tuple[Range, ...]] = {}
+        self.begun: _List | None = unfinished.begun if unfinished else None
+        self.owners = 0
+        for part in unfinished.left if unfinished else ():
+            ranges = self._left.get(part[:2], ())
+            self._left[part[:2]] = (*ranges, Range(part.after or None, part.until or None))
+
+    def listings(self, listings: Iterable[Listing]) -> Iterator[Listing]:
+        """Yield what is left to be read of lists, in their order.
+
+        Raises:
+            ValueError: If the order is not that of the owners.
+        """
+        before = self._rank(self.begun) if self.begun else None
+        for owner, of_owner in itertools.groupby(listings, attrgetter("owner")):
+            self.owners += 1
+            for number, listing in enumerate(of_owner):
+                one = (owner or "", number)
+                rank = self._rank(one)
+                if before is None or rank > before:
+                    if self.begun and rank <= self._rank(self.begun):
+                        msg = f"the list {one} comes after {self.begun}"
+                        raise ValueError(msg)
+                    self._left[one] = listing.ranges
+                    self.begun = one
+                if ranges := self._left.get(one):
+                    yield replace(listing, number=number, ranges=ranges)
+
+    def written(self, read: ReadPage) -> None:
+        """Note that a page was written."""
+        one = (read.listing.owner or "", read.listing.number)
+        ranges = (*(r for r in self._left[one] if r != read.range), *read.left)
+        if ranges:
+            self._left[one] = ranges
+        else:
+            del self._left[one]
+
+    def parts(self) -> list[Part]:
+        """Return what is left of the lists that were begun."""
+        return [
+            Part(*one, part.after or "", part.until or "")
+            for one, ranges in self._left.items()
+            for part in ranges
+        ]
+
+    def _rank(self, one: _List) -> tuple[t.Any, ...]:
+        owner, number = one
+        return (self._order(owner) if owner else 0, number)
