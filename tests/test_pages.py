@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tap_toloka.errors import UnusableError
-from tap_toloka.pages import Page, PageReader, RowFields, as_objects, greatest_date
+from tap_toloka.pages import Page, PageReader, as_objects, greatest_date
+from tap_toloka.rows import RowFields
 from tests.expected_rows import stored
 
 SCHEMA: dict[str, Any] = {
