@@ -117,6 +117,7 @@ class PageDecoder:
 
     def decode_loosely(self, body: bytes) -> Decoded:
         """Decode a body without looking at any value."""
+        self._learn(body)
         plan = self._plan_for(self._scalars)
         rows, has_more = plan.decode(body)
         return self._with_extra(plan, rows, body, has_more=has_more)

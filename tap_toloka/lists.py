@@ -113,8 +113,8 @@ class TolokaList:
 
         def on_unknown(name: str) -> None:
             done = f"kept in `{EXTRA}`" if EXTRA in wanted else "ignored"
-            msg = "Unknown field %r in %s (not in the schema) is %s"
-            logger.warning(msg, shortened(name), cls.name, done)
+            msg = "%s: unknown field %r (not in the schema) is %s"
+            logger.warning(msg, cls.name, shortened(name), done)
 
         return PageReader(
             cls._row_fields(wanted, computes=compute is not None),
@@ -221,15 +221,9 @@ class ListReader:
             filters: Filters, in their normal form.
             listings: Which lists; by default the one of the account.
         """
-        known = of.known_properties()
-        wanted = {name: known[name] for name in {*fields, of.id_field or ""} if name}
-        on_misfit: OnMisfit = self._config["on_misfit"] if MISFITS in fields else "fail"
-        reader = of.reader(wanted, self._logger, on_misfit=on_misfit)
-        new_cursor = partial(IdCursor, reader.read, order=of.id_order())
-        source = of.source(new_cursor, self._config.get("batch_size"))
         params = of.filters.parameters(filters or {})
         lists = (replace(one, params={**params, **one.params}) for one in listings)
-        reading = self.read(of, source, lists)
+        reading = self.read(of, self._source_of(of, fields), lists)
         try:
             counter = metrics.http_request_counter(of.name, endpoint=of.path)
             with counter as requests, closing(reading.pages(requests.increment)) as pages:
@@ -243,3 +237,11 @@ class ListReader:
         if reading.denied:
             raise reading.denied
         self.complete = self.complete and not reading.skipped
+
+    def _source_of(self, of: type[TolokaList], fields: Collection[str]) -> Source:
+        known = of.known_properties()
+        wanted = {name: known[name] for name in {*fields, of.id_field or ""} if name}
+        on_misfit: OnMisfit = self._config["on_misfit"] if MISFITS in fields else "fail"
+        reader = of.reader(wanted, self._logger, on_misfit=on_misfit)
+        new_cursor = partial(IdCursor, reader.read, order=of.id_order())
+        return of.source(new_cursor, self._config.get("batch_size"))

@@ -150,7 +150,8 @@ class PageReader:
                 return self.read(in_order, fields, leave_out)
             if not isinstance(error, RecursionError):
                 raise
-            rows, has_more, mending = self._rows.read_deep(body)
+            body, deep = self._rows.without_deep_values(body)
+            rows, has_more, mending = self._rows.read_deep(body, deep)
         names = _Names(self._layout, body, partial(self._notices.name_of, fields=fields))
         if mending.misfits or mending.wrong:
             self._note_misfits(rows, mending, names, leave_out)

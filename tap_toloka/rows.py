@@ -17,7 +17,7 @@ from tap_toloka.fitting import Row, attribute_of, has_long_number, is_decoded
 from tap_toloka.misfits import EXTRA, Mending, place_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tap_toloka.decoding import Decoded
     from tap_toloka.layout import Layout
@@ -111,16 +111,24 @@ class RowReader:
             self._decoder.decode(body), Mending(self._places, self._strict), closely=closely
         )
 
-    def read_deep(self, body: bytes) -> tuple[list[Row], bool, Mending]:
-        """Read a body that is nested too deeply, and set aside what is too deep.
+    def without_deep_values(self, body: bytes) -> tuple[bytes, list[bytes]]:
+        """Take what is nested too deeply out of a body, as `bodies.without_deep_values` does.
 
         Raises:
-            ValueError: If the body is no page of rows.
+            ValueError: If nothing in its rows is.
         """
         body, deep = without_deep_values(body, self._layout.level(body), _DEEP)
         if not deep:
             msg = "it is nested too deeply"
             raise ValueError(msg)
+        return body, deep
+
+    def read_deep(self, body: bytes, deep: Sequence[bytes]) -> tuple[list[Row], bool, Mending]:
+        """Read a body without what was nested too deeply, and set that aside.
+
+        Raises:
+            ValueError: If the body is no page of rows.
+        """
         decoded = self._decoder.decode_loosely(body)
         mending = Mending(self._places, self._strict)
         for row, extra in decoded.with_extra():
