@@ -18,16 +18,18 @@ from jsonschema import Draft202012Validator, FormatChecker
 from tap_toloka.misfits import EXTRA, MISFITS
 from tap_toloka.pages import as_objects
 from tap_toloka.streams import STREAMS
+from tests.docs_helpers import runs
 from tests.loads import rows_in
-from tests.runner import catalog_of_all
+from tests.runner import catalog_of_all, config_for, run_inside
 from tests.test_targets import settings_of, target_in
-from toloka_emulator import make_rows
+from toloka_emulator import Emulator, make_pool, make_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_toloka.client import TolokaStream
     from tests.databases import Database
+    from tests.docs_helpers import Block
     from tests.projects import Project
 
 Json = dict[str, Any]
@@ -198,3 +200,24 @@ def test_whatever_comes_every_row_is_in_postgres(
             for row in rows:
                 record = expected[stream.name][tuple(row[key] for key in stream.primary_keys)]
                 assert (row[MISFITS] or {}).keys() == record.get(MISFITS, {}).keys()
+
+
+@runs("docs/errors.md#Values that do not fit")
+def test_values_that_do_not_fit_can_be_found(
+    installed: Project, database: Database, tmp_path: Path, blocks: list[Block]
+) -> None:
+    (block,) = blocks
+    pools = [
+        make_pool("1", "2024-01-01T00:00:00", priority=[1]),
+        make_pool("2", "2024-01-01T00:00:00"),
+    ]
+    with Emulator(pools) as emulator:
+        run = run_inside(config_for(emulator))
+    config = {"sqlalchemy_url": database.url, "default_target_schema": "tap_toloka"}
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**settings_of("target-postgres"), **config}))
+    command = [str(target_in(installed, "target-postgres")), "--config", str(file)]
+    subprocess.run(command, input=run.output, capture_output=True, check=True)
+    with database.connect() as connection:
+        found = connection.execute(block.text.encode()).fetchall()
+    assert found == [("1", "priority", [1])]
