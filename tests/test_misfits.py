@@ -207,10 +207,8 @@ def test_values_that_do_not_fit_can_be_found(
     installed: Project, database: Database, tmp_path: Path, blocks: list[Block]
 ) -> None:
     (block,) = blocks
-    pools = [
-        make_pool("1", "2024-01-01T00:00:00", priority=[1]),
-        make_pool("2", "2024-01-01T00:00:00"),
-    ]
+    date = "2024-01-01T00:00:00"
+    pools = [make_pool("1", date, priority=[1]), make_pool("2", date)]
     with Emulator(pools) as emulator:
         run = run_inside(config_for(emulator))
     config = {"sqlalchemy_url": database.url, "default_target_schema": "tap_toloka"}
@@ -220,4 +218,4 @@ def test_values_that_do_not_fit_can_be_found(
     subprocess.run(command, input=run.output, capture_output=True, check=True)
     with database.connect() as connection:
         found = connection.execute(block.text.encode()).fetchall()
-    assert found == [("1", "priority", [1])]
+    assert found == [("1", {"priority": [1]})]
