@@ -185,7 +185,17 @@ class TolokaStream(TolokaList, Stream):
     def _reader(self) -> PageReader:
         """Reads what is selected, before any stream map, and what added fields are made of."""
         compute = self.compute_fields if self.added_fields else None
-        return self.reader(self._selected_properties, self.logger, compute)
+        return self.reader(
+            self._selected_properties,
+            self.logger,
+            compute,
+            on_misfit=self.config["on_misfit"],
+        )
+
+    @property
+    def misfits(self) -> int:
+        """How many values were set aside because they did not fit the schema."""
+        return self._reader.misfits + self._records.misfits
 
     @cached_property
     def _selected_properties(self) -> Mapping[str, t.Any]:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_toloka.misfits import OWN_FIELDS
 from tap_toloka.streams import STREAMS
 from tests import (  # they say what they run
     test_docs_commands,  # noqa: F401
     test_docs_meltano,  # noqa: F401
+    test_misfits,  # noqa: F401
     test_targets,  # noqa: F401
 )
 from tests.docs_helpers import (
@@ -105,7 +107,8 @@ def test_the_fields_that_the_tap_adds_are_named() -> None:
         for stream in re.findall(r"\w+", streams)
         for field in re.findall(r"\w+", fields)
     }
-    assert told == {(stream.name, field) for stream in STREAMS for field in stream.added_fields}
+    added = {(stream.name, field) for stream in STREAMS for field in stream.added_fields}
+    assert told == added | {("all", field) for field in OWN_FIELDS}
 
 
 def test_what_can_change_unseen_is_told_of_each_stream() -> None:

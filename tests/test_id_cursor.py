@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_toloka.pages import IdCursor, PageReader, RowFields
+from tap_toloka.pages import IdCursor, PageReader
+from tap_toloka.rows import RowFields
 from tests.runner import bare_response
 
 if TYPE_CHECKING:
