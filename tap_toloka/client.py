@@ -57,16 +57,25 @@ class TolokaStream(TolokaList, Stream):
         tap: The tap that it belongs to, for the SDK.
         connect: Returns the client of Toloka's API; not called for discovery.
         writer: Where rows are printed.
+        account: Returns the account that is read, as `tap_toloka.account` has it; empty if state
+            is not kept.
     """
 
     primary_keys: tuple[str, ...] = ("id",)
     replication_key: str | None = "created"
     schema: t.ClassVar[StreamSchema[str]] = StreamSchema(SCHEMAS)
 
-    def __init__(self, tap: Tap, connect: Callable[[], TolokaApi], writer: LineWriter) -> None:
+    def __init__(
+        self,
+        tap: Tap,
+        connect: Callable[[], TolokaApi],
+        writer: LineWriter,
+        account: Callable[[], Mapping[str, str]],
+    ) -> None:
         super().__init__(tap)
         self._connect = connect
         self._writer = writer
+        self._account = account
         self._began = monotonic()
         self._warned_of_missing = False
         self.report = StreamReport(self.name, self.logger)
@@ -142,7 +151,7 @@ class TolokaStream(TolokaList, Stream):
             state=self.stream_state,
             replication_key=None if self._is_full_table else self.replication_key,
             filters=self.filters_in_use,
-            account=_account_of(self.config),
+            account=self._account(),
             start_date=dates.canonical(start_date) if start_date else None,
             lookback_days=self.config["lookback_days"],
             logger=self.logger,
@@ -351,12 +360,6 @@ class TolokaStream(TolokaList, Stream):
 def since(date: str, start: Start | None) -> dict[str, str]:
     """Return a start as a filter by a date; empty: from the beginning."""
     return {} if start is None else {f"{date}_{start.bound}": start.date}
-
-
-def _account_of(config: Mapping[str, t.Any]) -> dict[str, str]:
-    """Return the settings that say which account is read, but for defaults."""
-    chosen = {name: config.get(name) for name in ("environment", "account_id")}
-    return {name: value for name, value in chosen.items() if value and value != "PRODUCTION"}
 
 
 def _why_no_activate_version(stream: TolokaStream, *, complete: bool) -> str | None:

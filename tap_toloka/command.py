@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import logging
 import os
 import sys
@@ -11,7 +12,9 @@ import typing as t
 from pathlib import Path
 
 import click
+from singer_sdk import metrics
 from singer_sdk.exceptions import ConfigurationError, ConfigValidationError, SingerSDKError
+from singer_sdk.logging import StructuredFormatter
 from singer_sdk.plugin_base import SingerCommand
 from typing_extensions import override
 
@@ -32,6 +35,9 @@ class TolokaCommand(SingerCommand):
     @override
     def main(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         logging.setLogRecordFactory(_safe_record)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler.formatter, StructuredFormatter):
+                handler.setFormatter(_NamedMetrics(handler.formatter))
         sys.excepthook = self.excepthook
         if sys.stdout is None:
             self.logger.error("Standard output is closed: there is nowhere to write to")
@@ -117,3 +123,24 @@ def _safe_record(*args: t.Any, **kwargs: t.Any) -> logging.LogRecord:
     if (text := safe(message)) != message:
         record.msg, record.args = text, ()
     return record
+
+
+class _NamedMetrics(logging.Formatter):
+    """The SDK's structured log lines, with the stream's name in the message of a metric.
+
+    Meltano shows the message, the name and the value of a metric, but none of its tags.
+    """
+
+    def __init__(self, structured: StructuredFormatter) -> None:
+        super().__init__()
+        self._structured = structured
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        line = self._structured.format(record)
+        point = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        if not isinstance(point, metrics.Point):
+            return line
+        stream = point.tags.get(metrics.Tag.STREAM)
+        named = {"message": f"METRIC {stream}", "stream_name": stream}
+        return json.dumps(json.loads(line) | named, separators=(",", ":"))

@@ -69,7 +69,7 @@ class ReadPage:
         range: The part of the list that it is the first page of.
         left: The parts that are left of that part.
         last_id: The greatest id of the list, once it is known.
-        order: What its ids compare by.
+        order: What its ids compare by; `None`: only Toloka knows.
     """
 
     listing: Listing
@@ -77,7 +77,7 @@ class ReadPage:
     range: Range
     left: tuple[Range, ...]
     last_id: str | None
-    order: Order
+    order: Order | None
 
 
 @dataclass(frozen=True)

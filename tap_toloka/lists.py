@@ -65,8 +65,8 @@ class TolokaList:
     primary_keys: tuple[str, ...]
 
     @classmethod
-    def id_order(cls) -> Order:
-        """Return what the ids of a list compare by."""
+    def id_order(cls) -> Order | None:
+        """Return what the ids of a list compare by; `None`: only Toloka knows."""
         kind = cls.filters.kinds.get(cls.id_field or "")
         return kind.order if kind else str
 
@@ -74,7 +74,7 @@ class TolokaList:
     def owner_order(cls) -> Order:
         """Return what pools, operations, ... compare by, in whose order their lists are read."""
         kind = cls.filters.kinds.get(cls.listed_by or "")
-        return kind.order if kind else str
+        return (kind and kind.order) or str
 
     @classmethod
     def known_properties(cls) -> Mapping[str, t.Any]:

@@ -365,12 +365,16 @@ class IdCursor:
     `advance`. `has_more` alone says when the list ends. A page that cannot be trusted raises and
     leaves the cursor where it was, so that the same page can be requested again.
 
+    Where only Toloka knows the order of ids, a list that would never end is recognized by an id
+    that was listed before: on the last page, or as the last one of any page. Such a page is
+    requested again, too: it may come from the cache of a proxy.
+
     Args:
         read: What reads a page, as `PageReader.read`.
         start: Where to begin: rows with a greater id are read; `None`: from the beginning.
         end: Where to end: the greatest id that is requested, as `id_lte`; `None`: no such bound.
         order: What ids compare by. Those of pools are decimal numbers in text, `"999999"` comes
-            before `"1000000"` (openapi, examples).
+            before `"1000000"` (openapi, examples). `None`: only Toloka knows.
     """
 
     def __init__(
@@ -379,13 +383,16 @@ class IdCursor:
         start: str | None = None,
         end: str | None = None,
         *,
-        order: Order = int,
+        order: Order | None = int,
     ) -> None:
         self._read = read
         self.current_value = start
         self.end = end
         self.order = order
         self.finished = False
+        # Only used without an order. All ids of a long list would take too much memory.
+        self._last_ids = {start} if start else set()
+        self._page = set[str]()
 
     def between(self, start: str | None, end: str | None) -> IdCursor:
         """Return a cursor for another part of the list."""
@@ -420,12 +427,15 @@ class IdCursor:
 
         Raises:
             ValueError: If it is no page, promises more and holds no row, or its ids are not in
-                order, not after the last page, or beyond `end`.
+                order, not after the last page, or beyond `end`; without an order, if ids repeat.
         """
         page = self._read(body, fields, leave_out)
         self._check(page)
         if page.has_more:
             self.current_value = page.ids[-1]
+            if self.order is None:
+                self._last_ids.add(page.ids[-1])
+                self._page = set(page.ids)
         else:
             self.finished = True
         return page
@@ -434,9 +444,24 @@ class IdCursor:
         if page.has_more and not page.ids:
             msg = "has_more is true, but the page is empty"
             raise ValueError(msg)
-        ids = page.ids if self.current_value is None else [self.current_value, *page.ids]
+        if self.order is None:
+            self._check_new(page.ids)
+        else:
+            self._check_order(page.ids, self.order)
+
+    def _check_new(self, ids: Sequence[str]) -> None:
+        new = set[str]()
+        for id_ in ids:
+            if id_ in new or id_ in self._page or id_ in self._last_ids:
+                msg = f"ids repeat: {id_!r} was listed before, so the list might never end"
+                raise ValueError(msg)
+            new.add(id_)
+
+    def _check_order(self, ids: Sequence[str], order: Order) -> None:
+        if self.current_value is not None:
+            ids = [self.current_value, *ids]
         try:
-            keys = list(map(self.order, ids))
+            keys = list(map(order, ids))
         except ValueError as error:
             msg = f"an id is not a number: {error}"
             raise ValueError(msg) from None
@@ -444,7 +469,7 @@ class IdCursor:
             place = next(n for n, (one, other) in enumerate(zip(keys, keys[1:])) if one >= other)  # noqa: B905, RUF007
             msg = f"ids out of order: {ids[place + 1]!r} comes after {ids[place]!r}"
             raise ValueError(msg)
-        if page.ids and self.end is not None and keys[-1] > self.order(self.end):
+        if ids and self.end is not None and keys[-1] > order(self.end):
             msg = f"id beyond the requested range: {ids[-1]!r} comes after {self.end!r}"
             raise ValueError(msg)
 

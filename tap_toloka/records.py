@@ -119,7 +119,7 @@ class RecordWriter:
                 values[name] = retyped(values[name], self._narrower[name], name)
             record = RecordForMaps(self._selected(values), self._fields)
             return [
-                (stream_map.stream_alias, self._without_undeclared(mapped, stream_map))
+                (stream_map.stream_alias, self._as_declared(mapped, stream_map))
                 for stream_map in self._stream.stream_maps
                 if (mapped := stream_map.transform(record)) is not None
             ]
@@ -134,10 +134,8 @@ class RecordWriter:
             msg += "; write float(...) around amounts"
         return TolokaError(msg)
 
-    def _without_undeclared(
-        self, record: dict[str, t.Any], stream_map: StreamMap
-    ) -> dict[str, t.Any]:
-        """Leave out what the printed schema does not have.
+    def _as_declared(self, record: dict[str, t.Any], stream_map: StreamMap) -> dict[str, t.Any]:
+        """Leave out what the printed schema does not have, and let the rest fit it.
 
         Flattening makes a field of everything within an object, also if the schema has it not.
         """
@@ -149,6 +147,12 @@ class RecordWriter:
                 self._ignored.add(name)
                 msg = "Ignoring unknown field %r in %s (not in the schema)"
                 self._stream.logger.warning(msg, name, self._stream.name)
+        if stream_map.flattening_enabled:
+            # The SDK declares what can be of any type as text, and only turns objects and arrays
+            # into one.
+            for name, value in record.items():
+                if isinstance(value, (int, Decimal)) and _kinds_of(properties[name]) == ["string"]:
+                    record[name] = as_json(value).decode()
         return record
 
     def _selected(

@@ -44,14 +44,7 @@ class Loads:
             self._emulator.faults.add(fault)
         done = self._project.meltano(
             *LOAD_INTO_POSTGRES,
-            **{
-                "TAP_TOLOKA_TOKEN": self._emulator.key,
-                "TAP_TOLOKA_API_URL": self._emulator.url,
-                "TAP_TOLOKA_BATCH_SIZE": "100",
-                "TAP_TOLOKA__SELECT": self._select,
-                "TARGET_POSTGRES_SQLALCHEMY_URL": self._database.url,
-                **env,
-            },
+            **{**self.variables, **env},
         )
         self._emulator.faults.clear()
         self.log = done.stderr
@@ -59,12 +52,28 @@ class Loads:
         return done.returncode == 0
 
     @property
+    def variables(self) -> dict[str, str]:
+        """The variables that Meltano is given."""
+        return {
+            "TAP_TOLOKA_TOKEN": self._emulator.key,
+            "TAP_TOLOKA_API_URL": self._emulator.url,
+            "TAP_TOLOKA_BATCH_SIZE": "100",
+            "TAP_TOLOKA__SELECT": self._select,
+            "TARGET_POSTGRES_SQLALCHEMY_URL": self._database.url,
+        }
+
+    @property
+    def state(self) -> Json:
+        """The entries of the state by stream, as Meltano keeps them."""
+        done = self._project.meltano("state", "get", "dev:tap-toloka-to-target-postgres")
+        bookmarks: Json = json.loads(done.stdout).get("singer_state", {}).get("bookmarks", {})
+        return bookmarks
+
+    @property
     def bookmarks(self) -> dict[str, str]:
         """The bookmarks by stream, as Meltano keeps them."""
-        done = self._project.meltano("state", "get", "dev:tap-toloka-to-target-postgres")
-        bookmarks = json.loads(done.stdout)["singer_state"]["bookmarks"]
         key = "replication_key_value"
-        return {name: bookmark[key] for name, bookmark in bookmarks.items() if bookmark.get(key)}
+        return {name: entry[key] for name, entry in self.state.items() if entry.get(key)}
 
     def rows(self, stream: str) -> list[Json]:
         """Return the rows of a table, with the target's own columns."""

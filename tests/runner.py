@@ -31,9 +31,10 @@ from tap_toloka.tap import TapToloka
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from toloka_emulator import Emulator
+    from toloka_emulator import Emulator, Request
 
 DATE = re.compile(r"[0-9-]{10}T[0-9]{2}:[0-9]{2}[0-9:.]*Z?")
+POOLS_PATH, REQUESTER_PATH = "/api/v1/pools", "/api/v1/requester"
 TAP = [sys.executable, "-m", "tests.no_dotenv"]
 """The command `tap-toloka`, which finds no `.env`."""
 
@@ -225,6 +226,11 @@ def catalog_of_all() -> dict[str, Any]:
 def discovered() -> str:
     """Return the catalog that the tap discovers."""
     return TapToloka(config={}, validate_config=False).catalog_json_text
+
+
+def requests_for_rows(emulator: Emulator) -> list[Request]:
+    """Return the requests but for the one of each run that tells whose account it is."""
+    return [request for request in emulator.requests if request.path != REQUESTER_PATH]
 
 
 def expected(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ LAYERS = (
     "progress",
     "remaining",
     "report",
+    "account",
     "records",
     "maps",
     "lists",
@@ -76,6 +77,7 @@ WITHOUT_SDK = (
     "state",
     "progress",
     "remaining",
+    "account",
 )
 MOST_LINES_OF_A_CLASS, MOST_LINES_OF_A_FUNCTION = 300, 40
 

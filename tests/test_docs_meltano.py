@@ -355,7 +355,7 @@ def test_an_upgrade_brings_new_definitions_and_keeps_settings_selection_and_stat
     assert "created_gt" in request
 
 
-@runs("docs/scheduling.md")
+@runs("docs/scheduling.md#With Meltano", "docs/scheduling.md#Watch freshness")
 def test_a_job_is_run_and_its_runs_can_be_watched(
     blocks: list[Block], quickstart: Quickstart
 ) -> None:

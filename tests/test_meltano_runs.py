@@ -118,6 +118,21 @@ def test_a_second_run_loads_only_what_is_new(project: Project, database: Databas
     assert (project.root / "meltano.yml").read_text() == meltano_yml
 
 
+def test_metrics_name_their_stream(project: Project, database: Database) -> None:
+    with Emulator(make_pools(20, seed=5)) as emulator:
+        loads = Loads(project, emulator, database, "pools", "projects")
+        assert loads.run(), loads.log
+    lines = [" ".join(line.split()) for line in loads.log.splitlines()]
+    of_tap = [line for line in lines if " tap-toloka METRIC" in line]
+    for metric in ("record_count", "http_request_count", "sync_duration"):
+        named = {
+            line.partition(" tap-toloka ")[2].partition(" metric_name=")[0]
+            for line in of_tap
+            if f" metric_name={metric} metric_value=" in line
+        }
+        assert named == {"METRIC pools", "METRIC projects"}
+
+
 def test_all_changes_are_loaded_though_one_run_fails_and_some_happen_during_another(
     project: Project, database: Database
 ) -> None:

@@ -18,7 +18,7 @@ from tap_toloka.pages import IdCursor, Page
 from tap_toloka.parallel import Pace, StoppedError, Threads
 from tap_toloka.splitting import PARTS_PER_PAGE, Splitter
 from tests.runner import config_for, no_waiting, run_inside, threads_of_tap, wait_until
-from toloka_emulator import Emulator, Fault, make_pool, make_pools
+from toloka_emulator import Emulator, Fault, make_pool, make_pools, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,6 +136,21 @@ def test_each_row_comes_once_whatever_the_split_and_whatever_fails(  # noqa: PLR
     assert sorted(run.ids, key=order) == sorted(wanted, key=order)
     pages = max(math.ceil(len(wanted) / batch_size), 1)
     assert asked <= pages + waste(1, pages, max_concurrency) + 2 * len(owners) + len(faults)
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 8])
+def test_a_list_in_an_order_that_only_toloka_knows_is_read_whole_and_never_split(
+    max_concurrency: int,
+) -> None:
+    projects = [*make_rows("app_projects", 1_000)]
+    ids = [row["id"] for row in projects]
+    sizes = {"batch_size": 20, "max_concurrency": max_concurrency}
+    with Emulator(rows={"app_projects": projects}) as emulator:
+        run = run_inside(config_for(emulator, **sizes), stream="app_projects")
+        asked = [request.params for request in emulator.requests]
+    assert run.ids == sorted(ids, key=lambda id_: (id_.lower(), id_)) != sorted(ids)
+    assert [params.get("id_gt") for params in asked] == [None, *run.ids[19:-1:20]]
+    assert all(params.keys() <= {"sort", "limit", "id_gt"} for params in asked)
 
 
 @given(

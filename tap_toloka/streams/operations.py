@@ -31,6 +31,7 @@ class Operations(TolokaStream):
     filters = Filters(
         type=Choice(
             "ANALYTICS",
+            "KNOWN_SOLUTIONS.GENERATE",
             "POOL.ARCHIVE",
             "POOL.CLONE",
             "POOL.CLOSE",
