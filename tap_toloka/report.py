@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from tap_toloka.clock import monotonic
 from tap_toloka.errors import TolokaError
+from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ _UNITS = {
     "user_id": "Tolokers",
 }
 """What there is a list for each of, by `TolokaList.listed_by`."""
+
+_LONGEST_BUG = 300  # characters that are shown of an error that is no one-line text of ours
 
 _REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 
@@ -272,9 +275,10 @@ def why_failed(name: str, error: Exception, *, is_bug: bool) -> str:
         return "the target stopped reading (broken pipe); see its log"
     if isinstance(error, OSError):
         return f"the output cannot be written: {error.strerror or error}"
-    if is_bug:
-        return f"of a bug in the tap, with the traceback above: {type(error).__name__}"
     text = " ".join(str(error).removeprefix(f"{name}: ").split())
+    if is_bug:
+        what = shortened(f"{type(error).__name__}: {text}", _LONGEST_BUG)
+        return f"of a bug in the tap, with the traceback above: {what}"
     if isinstance(error, TolokaError) and error.status in _REFUSED:
         text += f". To leave it out, {_how_to_leave_out(name)}"
     return text

@@ -173,7 +173,8 @@ class TapToloka(Tap):
         """Read all selected streams; one that fails does not keep the others from being read.
 
         Raises:
-            TolokaError: At the end, if some could not be read.
+            TolokaError: At the end, if some could not be read; at once, if it is not known whose
+                rows they are.
         """
         streams = [t.cast("TolokaStream", one) for one in self.streams.values() if one.selected]
         names = ", ".join(stream.name for stream in streams)
@@ -186,6 +187,8 @@ class TapToloka(Tap):
             for stream in streams:
                 if not self._read(stream):
                     break
+        except TolokaError:  # of the account: no stream was begun, so there is no more to tell
+            raise
         except BaseException as error:
             self._log_summary(report)
             self.logger.error("%s", report.total(stopped_by=name_of_stop(error)))  # noqa: TRY400

@@ -49,9 +49,9 @@ class Run:
 
     @property
     def failure(self) -> str:
-        """The line of the summary that says why a stream failed."""
-        (line,) = [x for x in self.log.splitlines() if re.search(r"\d s  .*failed because", x)]
-        return line
+        """The line that says why the run failed: of the summary, or the last one without it."""
+        lines = self.log.splitlines()
+        return next((x for x in lines if re.search(r"\d s  .*failed because", x)), lines[-1])
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -150,7 +150,7 @@ def run_inside(
             if not may_fail:
                 reports = [stream.report for stream in tap.streams.values()]  # type: ignore[attr-defined]
                 why = [f"{one.name}: {one.failure}" for one in reports if one.failure]
-                raise TolokaError("; ".join(why)) from error
+                raise TolokaError("; ".join(why) or str(error)) from error
             status = 1
         except SystemExit as stopped:
             status = int(stopped.code or 0)

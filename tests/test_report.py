@@ -254,7 +254,7 @@ def test_the_summary_of_no_stream_is_one_line(time: Time) -> None:
     [
         (BrokenPipeError(32, "Broken pipe"), "the target stopped reading"),
         (OSError(28, "No space left on device"), "cannot be written: No space left on device"),
-        (KeyError("x"), "a bug in the tap, with the traceback above: KeyError"),
+        (KeyError("x"), "a bug in the tap, with the traceback above: KeyError: 'x'"),
     ],
 )
 def test_a_failure_that_is_not_of_toloka_is_told_in_words(error: Exception, said: str) -> None:
