@@ -192,11 +192,6 @@ class TolokaStream(TolokaList, Stream):
             on_misfit=self.config["on_misfit"],
         )
 
-    @property
-    def misfits(self) -> int:
-        """How many values were set aside because they did not fit the schema."""
-        return self._reader.misfits + self._records.misfits
-
     @cached_property
     def _selected_properties(self) -> Mapping[str, t.Any]:
         """The JSON Schema of each selected field, as the catalog has it."""
@@ -268,15 +263,18 @@ class TolokaStream(TolokaList, Stream):
         Raises:
             TolokaError: If they could not be read.
         """
-        with (
-            metrics.http_request_counter(self.name, endpoint=self.path) as requests,
-            self.get_record_counter() as rows,
-            self.get_sync_timer(),
-        ):
-            self._read_once(limit, requests.increment, rows.increment)
-            if self.progress.resumes and limit is None:
-                del self.progress  # made anew, of what state holds now
+        try:
+            with (
+                metrics.http_request_counter(self.name, endpoint=self.path) as requests,
+                self.get_record_counter() as rows,
+                self.get_sync_timer(),
+            ):
                 self._read_once(limit, requests.increment, rows.increment)
+                if self.progress.resumes and limit is None:
+                    del self.progress  # made anew, of what state holds now
+                    self._read_once(limit, requests.increment, rows.increment)
+        finally:
+            self.report.misfits = self._reader.misfits + self._records.misfits
 
     def _read_once(
         self, limit: int | None, on_request: Callable[[], None], on_rows: Callable[[int], None]
