@@ -63,7 +63,8 @@ class Loads:
         """The bookmarks by stream, as Meltano keeps them."""
         done = self._project.meltano("state", "get", "dev:tap-toloka-to-target-postgres")
         bookmarks = json.loads(done.stdout)["singer_state"]["bookmarks"]
-        return {name: bookmark["replication_key_value"] for name, bookmark in bookmarks.items()}
+        dates = {name: entry.get("replication_key_value") for name, entry in bookmarks.items()}
+        return {name: date for name, date in dates.items() if date}
 
     def rows(self, stream: str) -> list[Json]:
         """Return the rows of a table, with the target's own columns."""
