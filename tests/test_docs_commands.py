@@ -19,7 +19,7 @@ from tap_toloka.streams import STREAMS
 from tests import isolation
 from tests.docs_helpers import REPOSITORY, Block, Shell, copy_of_repository, row_counts, runs
 from tests.pool_streams import date_params, open_pool, requests_for, serve
-from tests.runner import config_for, run_inside, run_process
+from tests.runner import config_for, requests_for_rows, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_account, make_pool, make_pools
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ def test_the_sample_config_filters_nothing_once_the_key_is_in_it() -> None:
         run = run_process(config=config)
         assert run.status == 0, run.log
         assert len(run.ids) == 400
-        for request in emulator.requests:
+        for request in requests_for_rows(emulator):
             assert request.params.keys() <= {"sort", "limit", "id_gt", "id_lte"}
 
 
