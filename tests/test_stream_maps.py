@@ -214,7 +214,7 @@ def test_what_cannot_be_looked_into_is_one_line_that_names_the_row(
     value: str, settings: Row, what: str
 ) -> None:
     body = b'{"items": [{"id": "81", "created": "2024-01-01T00:00:00", "owner": {"new": %b}}],'
-    body += b' "has_more": false}'
+    body += b' "has_more": false, "id": "the requester, too"}'
 
     with bare_server(lambda _request: (200, body % value.encode())) as (url, _):
         run = run_process(config={"token": "a.b.c", "api_url": url, **settings})
