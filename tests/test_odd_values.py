@@ -89,6 +89,8 @@ def account(pools: bytes, assignments: bytes) -> Callable[[Request], Answer]:
     """Answer with these pools, and these assignments in the first of them."""
 
     def answer(request: Request) -> Answer:
+        if request.path.endswith("/requester"):
+            return 200, b'{"id": "566ec2b0ff0deeaae5f9d500629de162"}'
         if request.path.endswith("/pools"):
             return 200, pools
         if request.path.endswith("/assignments") and request.params["pool_id"] == "1":

@@ -238,7 +238,7 @@ def test_a_key_that_no_declared_type_can_hold_is_one_line_at_once(
 )
 def test_numbers_that_cannot_be_looked_into_are_kept_as_text(value: str, settings: Row) -> None:
     body = b'{"items": [{"id": "81", "created": "2024-01-01T00:00:00", "owner": {"new": %b}}],'
-    body += b' "has_more": false}'
+    body += b' "has_more": false, "id": "the requester, too"}'
     with bare_server(lambda _request: (200, body % value.encode())) as (url, _):
         run = run_process(config={"token": "a.b.c", "api_url": url, **settings})
     assert run.status == 0, run.log
