@@ -14,7 +14,7 @@ import typing as t
 
 import msgspec
 
-from tap_toloka.errors import RefusedError
+from tap_toloka.errors import FatalError, TolokaError
 from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
@@ -40,7 +40,7 @@ def account_of(api: TolokaApi, config: Mapping[str, t.Any]) -> dict[str, str]:
         config: The settings of the tap, with their defaults filled in.
 
     Raises:
-        TolokaError: If Toloka does not say, for another reason than that this key may not know.
+        FatalError: If nothing else can be requested either.
     """
     account = {"environment": config["environment"]}
     if account_id := config.get("account_id"):
@@ -48,8 +48,10 @@ def account_of(api: TolokaApi, config: Mapping[str, t.Any]) -> dict[str, str]:
         return {**account, "requester_id": account_id}
     try:
         return {**account, "requester_id": api.get("/v1/requester", {}, _id_of)}
-    except RefusedError as error:
-        logger.warning("Cannot check whose state it is, as this key may not read that: %s", error)
+    except FatalError:
+        raise
+    except TolokaError as error:  # as this key may not read that
+        logger.warning("Cannot check whether the state is of this account: %s", error)
         return account
 
 

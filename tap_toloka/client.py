@@ -77,7 +77,8 @@ class TolokaStream(TolokaList, Stream):
         self._writer = writer
         self._account = account
         self._began = monotonic()
-        self._warned_of_missing = False
+        self.warned_of_missing = False
+        """Whether nothing was found of a pool, project, ... that a filter names."""
         self.report = StreamReport(self.name, self.logger)
         self.owners_found = 0
         """How many pools, operations, ... there are lists of."""
@@ -134,7 +135,7 @@ class TolokaStream(TolokaList, Stream):
     def warn_of_missing(self, name: str, missing: AbstractSet[str]) -> None:
         """Log that there is nothing to read of pools, projects, ... that a filter names."""
         if missing:
-            self._warned_of_missing = True
+            self.warned_of_missing = True
             self.logger.warning(
                 "`filters.%s.%s`: nothing found in this account for %s. Check the IDs",
                 self.name,
@@ -149,7 +150,7 @@ class TolokaStream(TolokaList, Stream):
         return Progress(
             name=self.name,
             state=self.stream_state,
-            replication_key=None if self._is_full_table else self.replication_key,
+            replication_key=None if self.is_full_table else self.replication_key,
             filters=self.filters_in_use,
             account=self._account(),
             start_date=dates.canonical(start_date) if start_date else None,
@@ -201,7 +202,7 @@ class TolokaStream(TolokaList, Stream):
     @cached_property
     def _records(self) -> RecordWriter:
         wanted = self.config.get("emit_activate_version_messages")
-        versions = wanted and self._is_full_table and self.keeps_rows
+        versions = wanted and self.is_full_table and self.keeps_rows
         return RecordWriter(
             self,
             self._writer,
@@ -281,7 +282,7 @@ class TolokaStream(TolokaList, Stream):
     ) -> None:
         if limit is None:
             self.progress.log_start()
-            self._warn_of_changing_filters()
+            _warn_of_changing_filters(self)
         on_any = self.report.request
         lists = ListReader(self._connect, self.config, self.logger, limit, on_any)
         remaining = Remaining(self.owner_order(), self.progress.resumes)
@@ -308,7 +309,7 @@ class TolokaStream(TolokaList, Stream):
         if limit is None:
             complete = lists.complete and not reading.skipped
             if not one.rows and complete:
-                self._log_nothing()
+                _warn_of_nothing(self)
             self._conclude(one.greatest, reading, complete=complete)
 
     def _conclude(self, greatest: str, reading: Reading, *, complete: bool) -> None:
@@ -332,42 +333,43 @@ class TolokaStream(TolokaList, Stream):
         with self._writer.uninterrupted():
             self.progress.move(greatest, self.run_began, reading.skipped)
             self._write_state()
-        if (
-            reading.denied and not self.progress.resumes
-        ):  # the next run knows of these lists, and goes on without them
-            raise reading.denied
+        if reading.denied and not self.progress.resumes:
+            raise reading.denied  # the next run knows of these lists, and goes on without them
 
     def _write_state(self) -> None:
         self._writer.write_message(StateMessage(value=self.tap_state))
 
     @property
-    def _is_full_table(self) -> bool:
+    def is_full_table(self) -> bool:
+        """Whether all rows are read in each run."""
         return self.replication_method != REPLICATION_INCREMENTAL
-
-    def _warn_of_changing_filters(self) -> None:
-        changing = self.filters.changing_in(self.filters_in_use)
-        if changing and not self._is_full_table:
-            self.logger.warning(
-                "%s is filtered by values that can change (%s): rows that match only after the "
-                "bookmark has passed are not read. Use `lookback_days` or FULL_TABLE",
-                self.name,
-                ", ".join(changing),
-            )
-
-    def _log_nothing(self) -> None:
-        """Warn that no row was read, unless that is usual: there is a bookmark, or no filter."""
-        if self.progress.is_first and self.filters_in_use and not self._warned_of_missing:
-            self.logger.warning(
-                "No rows of %s match its filters%s: %s. Check the filter values",
-                self.name,
-                f" since {start.date}" if (start := self.progress.start) else "",
-                ", ".join(f"{name}={value}" for name, value in self.filters_in_use.items()),
-            )
 
 
 def since(date: str, start: Start | None) -> dict[str, str]:
     """Return a start as a filter by a date; empty: from the beginning."""
     return {} if start is None else {f"{date}_{start.bound}": start.date}
+
+
+def _warn_of_changing_filters(stream: TolokaStream) -> None:
+    changing = stream.filters.changing_in(stream.filters_in_use)
+    if changing and not stream.is_full_table:
+        stream.logger.warning(
+            "%s is filtered by values that can change (%s): rows that match only after the "
+            "bookmark has passed are not read. Use `lookback_days` or FULL_TABLE",
+            stream.name,
+            ", ".join(changing),
+        )
+
+
+def _warn_of_nothing(stream: TolokaStream) -> None:
+    """Warn that no row was read, unless that is usual: there is a bookmark, or no filter."""
+    if stream.progress.is_first and stream.filters_in_use and not stream.warned_of_missing:
+        stream.logger.warning(
+            "No rows of %s match its filters%s: %s. Check the filter values",
+            stream.name,
+            f" since {start.date}" if (start := stream.progress.start) else "",
+            ", ".join(f"{name}={value}" for name, value in stream.filters_in_use.items()),
+        )
 
 
 def _why_no_activate_version(stream: TolokaStream, *, complete: bool) -> str | None:
