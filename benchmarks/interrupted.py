@@ -18,6 +18,8 @@ from benchmarks.assignments import TAP
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.results import table
 
+COMMAND = [TAP.command[0], "-m", "tap_toloka"]
+
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -47,36 +49,41 @@ class Load:
 
     Args:
         emulator: What is read.
+        catalog: What is selected.
         every: Seconds after which each run is stopped; `None`: it is not.
+
+    Attributes:
+        seconds: How long all runs took.
+        runs: How many runs there were.
+        rows: How many rows they printed.
+        requests: How many requests they made.
+        is_complete: Whether they printed all rows.
     """
 
-    def __init__(self, emulator: EmulatorProcess, every: float | None) -> None:
+    def __init__(self, emulator: EmulatorProcess, catalog: str, every: float | None) -> None:
         self.seconds = 0.0
         self.runs = 0
         self.rows = 0
         self._ids: set[str] = set()
+        self._state = "{}"
+        config = json.dumps({"api_url": emulator.url, "token": emulator.key})
         emulator.forget_requests()
-        state = None
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder, "out")
-            while self._run(emulator, every, state, out):
-                state = self._look_at(out) or state
-            self._look_at(out)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "config").write_text(config)
+            (folder / "catalog").write_text(catalog)
+            while self._run(folder, every):
+                pass
         self.requests = emulator.stats()["requests"]
         self.is_complete = self._ids == emulator.ids
 
-    def _run(
-        self, emulator: EmulatorProcess, every: float | None, state: str | None, out: Path
-    ) -> bool:
+    def _run(self, folder: Path, every: float | None) -> bool:
         """Run once, and return whether it was stopped."""
-        options = ("--state", state) if state else ()
-        with out.open("wb") as file:
+        (folder / "state").write_text(self._state)
+        options = [f"--{name}={folder / name}" for name in ("config", "catalog", "state")]
+        with (folder / "out").open("wb") as file:
             began = time.perf_counter()
-            process = subprocess.Popen(
-                [*TAP.command, *options, emulator.url, emulator.key],
-                stdout=file,
-                stderr=subprocess.DEVNULL,
-            )
+            process = subprocess.Popen([*COMMAND, *options], stdout=file, stderr=subprocess.DEVNULL)
             try:
                 status = process.wait(every)
             except subprocess.TimeoutExpired:
@@ -87,11 +94,12 @@ class Load:
         if status not in {0, 128 + signal.SIGTERM}:
             msg = f"a run ended with status {status}"
             raise RuntimeError(msg)
+        self._look_at(folder / "out")
+        print(f"{self.seconds:.1f} s, run {self.runs}: {len(self._ids):,} rows", file=sys.stderr)
         return status != 0
 
-    def _look_at(self, out: Path) -> str | None:
-        """Count the rows of a run, and return its last state."""
-        state = None
+    def _look_at(self, out: Path) -> None:
+        """Count the rows of a run, and keep its last state."""
         with out.open("rb") as file:
             for line in file:
                 message = json.loads(line)
@@ -99,21 +107,30 @@ class Load:
                     self.rows += 1
                     self._ids.add(message["record"]["id"])
                 elif message["type"] == "STATE":
-                    state = json.dumps(message["value"])
-        return state
+                    self._state = json.dumps(message["value"])
+
+
+def _catalog() -> str:
+    """Return a catalog in which assignments are selected."""
+    discovered = subprocess.run([*COMMAND, "--discover"], check=True, stdout=subprocess.PIPE)
+    catalog = json.loads(discovered.stdout)
+    for entry in catalog["streams"]:
+        entry["metadata"][-1]["metadata"]["selected"] = entry["stream"] == "assignments"
+    return json.dumps(catalog)
 
 
 def main() -> None:
     """Load everything, undisturbed and stopped in turn, and print a table."""
     arguments = _arguments()
     TAP.install()
+    catalog = _catalog()
     ways = {"undisturbed": None, f"stopped every {arguments.every:g} s": arguments.every}
     loads: dict[str, list[Load]] = {title: [] for title in ways}
     size = arguments.pools, arguments.assignments
     with EmulatorProcess.with_assignments(*size, arguments.latency) as emulator:
         for _ in range(arguments.rounds):
             for title, every in ways.items():
-                loads[title].append(load := Load(emulator, every))
+                loads[title].append(load := Load(emulator, catalog, every))
                 print(f"{title}: {load.seconds:.2f} s, {load.runs} runs", file=sys.stderr)
         expected = len(emulator.ids)
     whole = median(load.seconds for load in loads["undisturbed"])
