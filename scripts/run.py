@@ -28,6 +28,8 @@ from dotenv import dotenv_values
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
+from scripts.live import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -39,6 +41,11 @@ MELTANO = str(Path(sys.executable).with_name("meltano"))
 
 SHOWN = ("spend_by_day", "cost_per_label", "stuck_pools")
 MOST_SHOWN = 10  # rows of each report
+
+SECONDS_BETWEEN_UPDATES = 0.2
+MOST_LINES = 12  # of its log are printed if it fails
+ERROR = "[error "  # as that has it
+OF_STREAMS = re.compile(r" s  .* failed because |\d of \d+ streams? read, ")
 
 SCHEMA = "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA"
 
@@ -171,7 +178,7 @@ def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> No
         began = datetime.now(timezone.utc).replace(tzinfo=None)
         started = time.monotonic()
         say("Running", f"meltano {' '.join(run)}; log in {LOG.relative_to(ROOT)}")
-        meltano(environment, run, settings)
+        meltano(environment, run, settings, live=True)
         say("Done", f"in {time.monotonic() - started:.1f} s")
         kept = bookmarks(meltano(environment, state, settings))
         head = ["stream", "read", "new", "total", "bookmark"]
@@ -184,21 +191,45 @@ def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> No
             sys.stdout.write(f"\n{answer(database, name)}")
 
 
-def meltano(environment: str, arguments: list[str], settings: Settings) -> str:
+def meltano(
+    environment: str, arguments: list[str], settings: Settings, *, live: bool = False
+) -> str:
     """Run Meltano and return its stdout; its log goes to a file.
 
+    Args:
+        environment: The environment of Meltano.
+        arguments: What follows on its command line.
+        settings: Its variables.
+        live: Whether to show how far it is.
+
     Raises:
-        StepError: If it fails; the last lines of the log have been printed.
+        StepError: If it fails; the lines of the log that say why have been printed.
     """
     command = [MELTANO, f"--environment={environment}", *arguments]
     options = {"stdout": subprocess.PIPE, "env": {**settings, "NO_COLOR": "1"}}
-    with LOG.open("a") as log, running(command, stderr=log, **options) as process:
-        output, _ = process.communicate()
+    with contextlib.ExitStack() as started:
+        log = started.enter_context(LOG.open("a"))
+        process = started.enter_context(running(command, stderr=log, **options))
+        update = started.enter_context(shown(LOG, say)) if live else None
+        output = None
+        while output is None:
+            try:
+                output, _ = process.communicate(timeout=SECONDS_BETWEEN_UPDATES if update else None)
+            except subprocess.TimeoutExpired:
+                if update:
+                    update()
     if process.returncode:
-        sys.stderr.write("".join(LOG.read_text().splitlines(keepends=True)[-12:]))
+        sys.stderr.write(why_failed(LOG.read_text()))
         msg = f"meltano {arguments[0]} failed with status {process.returncode}, see {LOG}"
         raise StepError(msg)
     return output
+
+
+def why_failed(log: str) -> str:
+    """Return the lines of a log that say why streams failed, else its last ones."""
+    lines = log.splitlines(keepends=True)
+    errors = [line for line in lines if ERROR in line and OF_STREAMS.search(line)]
+    return "".join(errors or lines[-MOST_LINES:])
 
 
 def bookmarks(state: str) -> dict[str, str]:

@@ -31,6 +31,9 @@ _REPLACEMENT = rb"\ufffd"
 REPLACED = (_REPLACEMENT, "\ufffd".encode())
 """What U+FFFD looks like in a repaired body."""
 
+DEEP = b'"\\u0000'
+"""How a text begins that stands for a value. In a repaired body there is no other NUL."""
+
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -115,37 +118,30 @@ def _as_utf_8(body: bytes) -> tuple[bytes, list[Replaced]]:
     return bytes(result), found
 
 
-def without_values(body: bytes, level: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the objects at a level of nesting, in their order, with `null` for nested values.
-
-    Unlike a decoder it takes any depth.
+def without_deep_values(body: bytes, level: int, most: int) -> tuple[bytes, list[bytes]]:
+    """Replace values of rows that are nested too deeply for a decoder, which this is not for.
 
     Args:
-        body: Well-formed JSON.
-        level: How many objects and arrays the objects are in.
+        body: A repaired body.
+        level: How many objects and arrays the rows are in.
+        most: Levels that a row can have.
 
-    Yields:
-        How deep the values of an object are nested, and the object.
-
-    Raises:
-        ValueError: At the end, if not all objects and arrays are closed.
+    Returns:
+        The body, in which `DEEP`, a number and a quote stand for each of those values, and the
+        values by that number.
     """
-    depth = deepest = start = 0
-    shallow = bytearray()
+    result, deep = bytearray(), list[bytes]()
+    depth = deepest = start = end = 0
     for token in _TOKENS.finditer(body):
         if token[0] in b"[{":
-            if depth == level:
-                start, deepest, shallow = token.start(), 0, bytearray()
-            elif depth == level + 1:
-                shallow += body[start : token.start()] + b"null"
+            if depth == level + 1:  # the value of a field begins
+                start, deepest = token.start(), 0
             depth += 1
             deepest = max(deepest, depth - level)
         elif token[0] in b"]}":
             depth -= 1
-            if depth == level + 1:
-                start = token.end()
-            elif depth == level and token[0] == b"}":
-                yield deepest, bytes(shallow + body[start : token.end()])
-    if depth:
-        msg = "not all objects and arrays are closed"
-        raise ValueError(msg)
+            if depth == level + 1 and deepest > most:
+                result += body[end:start] + DEEP + b'%d"' % len(deep)
+                end = token.end()
+                deep.append(body[start:end])
+    return bytes(result + body[end:]), deep

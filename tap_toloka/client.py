@@ -57,19 +57,30 @@ class TolokaStream(TolokaList, Stream):
         tap: The tap that it belongs to, for the SDK.
         connect: Returns the client of Toloka's API; not called for discovery.
         writer: Where rows are printed.
+        account: Returns the account that is read, as `tap_toloka.account` has it; empty if state
+            is not kept.
     """
 
     primary_keys: tuple[str, ...] = ("id",)
     replication_key: str | None = "created"
     schema: t.ClassVar[StreamSchema[str]] = StreamSchema(SCHEMAS)
 
-    def __init__(self, tap: Tap, connect: Callable[[], TolokaApi], writer: LineWriter) -> None:
+    def __init__(
+        self,
+        tap: Tap,
+        connect: Callable[[], TolokaApi],
+        writer: LineWriter,
+        account: Callable[[], Mapping[str, str]],
+    ) -> None:
         super().__init__(tap)
         self._connect = connect
         self._writer = writer
+        self._account = account
         self._began = monotonic()
         self._warned_of_missing = False
         self.report = StreamReport(self.name, self.logger)
+        self.owners_found = 0
+        """How many pools, operations, ... there are lists of."""
         self.answered = False
         """Whether Toloka answered a request for rows in this run."""
 
@@ -140,7 +151,7 @@ class TolokaStream(TolokaList, Stream):
             state=self.stream_state,
             replication_key=None if self._is_full_table else self.replication_key,
             filters=self.filters_in_use,
-            account=_account_of(self.config),
+            account=self._account(),
             start_date=dates.canonical(start_date) if start_date else None,
             lookback_days=self.config["lookback_days"],
             logger=self.logger,
@@ -174,7 +185,12 @@ class TolokaStream(TolokaList, Stream):
     def _reader(self) -> PageReader:
         """Reads what is selected, before any stream map, and what added fields are made of."""
         compute = self.compute_fields if self.added_fields else None
-        return self.reader(self._selected_properties, self.logger, compute)
+        return self.reader(
+            self._selected_properties,
+            self.logger,
+            compute,
+            on_misfit=self.config["on_misfit"],
+        )
 
     @cached_property
     def _selected_properties(self) -> Mapping[str, t.Any]:
@@ -247,15 +263,18 @@ class TolokaStream(TolokaList, Stream):
         Raises:
             TolokaError: If they could not be read.
         """
-        with (
-            metrics.http_request_counter(self.name, endpoint=self.path) as requests,
-            self.get_record_counter() as rows,
-            self.get_sync_timer(),
-        ):
-            self._read_once(limit, requests.increment, rows.increment)
-            if self.progress.resumes and limit is None:
-                del self.progress  # made anew, of what state holds now
+        try:
+            with (
+                metrics.http_request_counter(self.name, endpoint=self.path) as requests,
+                self.get_record_counter() as rows,
+                self.get_sync_timer(),
+            ):
                 self._read_once(limit, requests.increment, rows.increment)
+                if self.progress.resumes and limit is None:
+                    del self.progress  # made anew, of what state holds now
+                    self._read_once(limit, requests.increment, rows.increment)
+        finally:
+            self.report.misfits = self._reader.misfits + self._records.misfits
 
     def _read_once(
         self, limit: int | None, on_request: Callable[[], None], on_rows: Callable[[int], None]
@@ -276,9 +295,12 @@ class TolokaStream(TolokaList, Stream):
             replication_key=self.replication_key,
             began=lambda: self.run_began,
             clock=self._connect().clock,
-            write_rows=self._records.write,
+            # Made with the first page: only then Toloka's clock is known, for its version.
+            write_rows=lambda rows: self._records.write(rows),  # noqa: PLW0108
             write_state=self._write_state,
             report=self.report,
+            listed_by=self.listed_by,
+            owners=lambda: self.owners_found,
             limit=limit,
         )
         one.run(on_request, on_rows)
@@ -346,12 +368,6 @@ class TolokaStream(TolokaList, Stream):
 def since(date: str, start: Start | None) -> dict[str, str]:
     """Return a start as a filter by a date; empty: from the beginning."""
     return {} if start is None else {f"{date}_{start.bound}": start.date}
-
-
-def _account_of(config: Mapping[str, t.Any]) -> dict[str, str]:
-    """Return the settings that say which account is read, but for defaults."""
-    chosen = {name: config.get(name) for name in ("environment", "account_id")}
-    return {name: value for name, value in chosen.items() if value and value != "PRODUCTION"}
 
 
 def _why_no_activate_version(stream: TolokaStream, *, complete: bool) -> str | None:

@@ -6,6 +6,8 @@ order of texts is the order of time (the SDK compares bookmarks as texts).
 
 from __future__ import annotations
 
+import email.utils
+import re
 from datetime import datetime, timedelta, timezone
 
 import msgspec
@@ -14,6 +16,18 @@ _FILLED_UP = {len("2016-03-24"): "T00:00:00", len("2016-03-24T12:38"): ":00"}
 _WHOLE = len("2016-03-24T12:38:07")
 _CANONICAL = len("2016-03-24T12:38:07.654")
 _LONGEST = 100  # characters of what is no date in a message
+
+
+_ISO = re.compile(
+    r"(?P<year>\d{4})(?P<dash>[-/]?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)"
+    r"(?:[Tt ](?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?)?"
+    r" ?(?P<zone>[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
+)
+_RFC_2822 = re.compile(
+    r"(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d(?::\d\d)? (?:GMT|UTC|UT|[+-]\d{4})",
+    re.ASCII,
+)
 
 
 def canonical(text: str) -> str:
@@ -43,6 +57,40 @@ def canonical(text: str) -> str:
     except OverflowError:  # the end of time, in a zone where it comes later
         msg = f"{text[:_LONGEST]!r} is not a date that there is in UTC"
         raise ValueError(msg) from None
+
+
+def from_other_forms(text: str) -> str:
+    """Bring a date into the canonical form that `canonical` does not know, if it has one meaning.
+
+    That is ISO 8601 as others write it (`20160324T123807Z`, `2016-03-24 12:38:07,654 +0300`), and
+    RFC 2822 (`Thu, 24 Mar 2016 12:38:07 GMT`). Not so `03/04/2016`, or what is only digits: they
+    may count seconds or milliseconds.
+
+    Raises:
+        ValueError: If the text is no such date.
+    """
+    try:
+        if _RFC_2822.fullmatch(text):
+            moment = email.utils.parsedate_to_datetime(text)
+            if text[0].isdigit() or email.utils.format_datetime(moment).startswith(text[:3]):
+                return from_datetime(moment)
+        if (found := _ISO.fullmatch(text)) and not text.isdecimal():
+            return _from_parts(found.groupdict(default=""))
+    except (TypeError, OverflowError):  # Python raises these for some dates that there are not
+        pass
+    msg = f"{text[:_LONGEST]!r} is not a date"
+    raise ValueError(msg)
+
+
+def _from_parts(parts: dict[str, str]) -> str:
+    zone = parts["zone"]
+    if zone.startswith(("+", "-")):
+        zone = f"{zone[:3]}:{zone[3:].removeprefix(':') or '00'}"
+    else:
+        zone = "Z"
+    time = ":".join(parts[name] or "00" for name in ("hour", "minute", "second"))
+    day = f"{parts['year']}-{parts['month']}-{parts['day']}"
+    return canonical(f"{day}T{time}.{parts['fraction'][:3] or '0'}{zone}")
 
 
 def from_datetime(moment: datetime) -> str:

@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
 
     from tap_toloka.api import TolokaApi
     from tap_toloka.pages import IdCursor, LeaveOut, Page
+    from tap_toloka.splitting import Order
 
 
 class Range(t.NamedTuple):
@@ -68,6 +69,7 @@ class ReadPage:
         range: The part of the list that it is the first page of.
         left: The parts that are left of that part.
         last_id: The greatest id of the list, once it is known.
+        order: What its ids compare by; `None`: only Toloka knows.
     """
 
     listing: Listing
@@ -75,6 +77,7 @@ class ReadPage:
     range: Range
     left: tuple[Range, ...]
     last_id: str | None
+    order: Order | None
 
 
 @dataclass(frozen=True)
@@ -302,8 +305,14 @@ class _Fetch:
                 self._waiting += [partial(self._read, part) for part in parts]
                 self._start_waiting()  # before the rows are dealt with: no thread waits for that
                 part = answer.part
-                last_id = part.splitter.last_id
-                yield ReadPage(part.listing, answer.page, part.range, left, last_id)
+                yield ReadPage(
+                    part.listing,
+                    answer.page,
+                    part.range,
+                    left,
+                    part.splitter.last_id,
+                    part.cursor.order,
+                )
             self._start_waiting()
 
     def _start_waiting(self) -> None:

@@ -39,8 +39,8 @@ class Kind:
     def __init__(self, *, changing: bool = False) -> None:
         self.changing = changing
 
-    order: Order = str
-    """What values in their normal form compare by."""
+    order: Order | None = str
+    """What values in their normal form compare by; `None`: only Toloka knows."""
     ranges: t.ClassVar[bool] = False
     """Whether there is a parameter for each bound."""
     plain: t.ClassVar[bool] = True
@@ -149,12 +149,13 @@ class IdRange(Kind):
     """A range of the ids that a list is sorted by.
 
     Args:
-        order: What they compare by: `int` if they are decimal numbers, `str` if they are text.
+        order: What they compare by: `int` if they are decimal numbers, `str` if they are text,
+            `None` if they are text and Toloka may sort them in an order of its own.
     """
 
     ranges, plain = True, False
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order | None) -> None:
         super().__init__()
         self.order = order
 
@@ -203,6 +204,7 @@ class Number(Kind):
 class TextRange(Kind):
     """A range of texts."""
 
+    order = None
     ranges, plain = True, False
 
 
@@ -275,7 +277,7 @@ class Filters:
     def empty_ranges(self, normal: Mapping[str, str]) -> Iterator[str]:
         """Name the ranges of ids, numbers and dates that no row can be in."""
         for field, kind in self.kinds.items():
-            if kind.ranges and not isinstance(kind, TextRange):
+            if kind.ranges and kind.order:
                 yield from _empty_ranges(field, normal, kind.order)
 
     def parameters(

@@ -11,12 +11,16 @@ from functools import partial
 from msgspec import UNSET
 from singer_sdk import metrics
 from singer_sdk.schema.source import SchemaDirectory
+from typing_extensions import override
 
 from tap_toloka import schemas
 from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Listing, Reading, Source, do_nothing
 from tap_toloka.fitting import Row, attribute_of
-from tap_toloka.pages import IdCursor, PageReader, RowFields
+from tap_toloka.hiding import shortened
+from tap_toloka.misfits import EXTRA, MISFITS, OWN_FIELDS
+from tap_toloka.pages import IdCursor, PageReader
+from tap_toloka.rows import RowFields
 
 if t.TYPE_CHECKING:
     import logging
@@ -25,9 +29,20 @@ if t.TYPE_CHECKING:
 
     from tap_toloka.api import TolokaApi
     from tap_toloka.filters import Filters
+    from tap_toloka.pages import OnMisfit
     from tap_toloka.splitting import Order
 
-SCHEMAS = SchemaDirectory(schemas)
+
+class _Schemas(SchemaDirectory):
+    """The files, and the fields that the tap adds to every stream."""
+
+    @override
+    def fetch_schema(self, key: str) -> dict[str, t.Any]:
+        schema = super().fetch_schema(key)
+        return {**schema, "properties": {**schema["properties"], **OWN_FIELDS}}
+
+
+SCHEMAS = _Schemas(schemas)
 """The JSON Schema of each stream, by its name."""
 
 
@@ -63,10 +78,11 @@ class TolokaList:
     """The field of an answer that holds the rows; `None`: the answer is an array of them, or one,
     without pages and without filters."""
     primary_keys: tuple[str, ...]
+    replication_key: str | None
 
     @classmethod
-    def id_order(cls) -> Order:
-        """Return what the ids of a list compare by."""
+    def id_order(cls) -> Order | None:
+        """Return what the ids of a list compare by; `None`: only Toloka knows."""
         kind = cls.filters.kinds.get(cls.id_field or "")
         return kind.order if kind else str
 
@@ -74,7 +90,7 @@ class TolokaList:
     def owner_order(cls) -> Order:
         """Return what pools, operations, ... compare by, in whose order their lists are read."""
         kind = cls.filters.kinds.get(cls.listed_by or "")
-        return kind.order if kind else str
+        return (kind and kind.order) or str
 
     @classmethod
     def known_properties(cls) -> Mapping[str, t.Any]:
@@ -88,6 +104,8 @@ class TolokaList:
         wanted: Mapping[str, t.Any],
         logger: logging.Logger,
         compute: Callable[[list[Row]], None] | None = None,
+        *,
+        on_misfit: OnMisfit,
     ) -> PageReader:
         """Return what reads pages.
 
@@ -96,28 +114,36 @@ class TolokaList:
                 not have: what Toloka sends does not depend on what a catalog makes of it.
             logger: Where unknown fields are logged, once each.
             compute: Computes added fields.
+            on_misfit: Whether a value that does not fit is an error.
         """
-        known = cls.known_properties()
-        hidden = (*(cls.added_from if compute else ()), *cls.recognized_by)
-        fields = RowFields(
-            printed={name: known.get(name, kind) for name, kind in wanted.items()},
-            required=(*cls.primary_keys, *cls.recognized_by),
-            added=cls.added_fields & wanted.keys(),
-            hidden={n: known[n] for n in hidden if n not in wanted},
-            ignored=known.keys(),
-            dates=[name for name, kind in known.items() if kind.get("format") == "date-time"],
-        )
 
         def on_unknown(name: str) -> None:
-            logger.warning("Ignoring unknown field %r in %s (not in the schema)", name, cls.name)
+            done = f"kept in `{EXTRA}`" if EXTRA in wanted else "ignored"
+            msg = "%s: unknown field %r (not in the schema) is %s"
+            logger.warning(msg, cls.name, shortened(name), done)
 
         return PageReader(
-            fields,
+            cls._row_fields(wanted, computes=compute is not None),
             on_unknown,
             rows_in=cls.rows_in,
             id_field=cls.id_field,
             compute=compute,
             warn=partial(logger.warning, "%s: %s", cls.name),
+            on_misfit=on_misfit,
+        )
+
+    @classmethod
+    def _row_fields(cls, wanted: Mapping[str, t.Any], *, computes: bool) -> RowFields:
+        known = cls.known_properties()
+        hidden = (*(cls.added_from if computes else ()), *cls.recognized_by)
+        return RowFields(
+            printed={name: known.get(name, kind) for name, kind in wanted.items()},
+            required=(*cls.primary_keys, *cls.recognized_by),
+            strict=(cls.replication_key or "",),
+            added={*cls.added_fields, *OWN_FIELDS} & wanted.keys(),
+            hidden={n: known[n] for n in hidden if n not in wanted},
+            ignored=known.keys() - OWN_FIELDS.keys(),
+            dates=[name for name, kind in known.items() if kind.get("format") == "date-time"],
         )
 
     @classmethod
@@ -197,19 +223,18 @@ class ListReader:
         Its selection and its filters in the settings do not matter. The rows have to be taken to
         the end before anything else is read: they have threads of their own.
 
+        A value that does not fit is an error, unless `_misfits` is among the fields: then the
+        caller has to take care that a null may be none.
+
         Args:
             of: Which stream.
             fields: What is wanted of each row; `None` if it does not have it.
             filters: Filters, in their normal form.
             listings: Which lists; by default the one of the account.
         """
-        known = of.known_properties()
-        wanted = {name: known[name] for name in {*fields, of.id_field or ""} if name}
-        new_cursor = partial(IdCursor, of.reader(wanted, self._logger).read, order=of.id_order())
-        source = of.source(new_cursor, self._config.get("batch_size"))
         params = of.filters.parameters(filters or {})
         lists = (replace(one, params={**params, **one.params}) for one in listings)
-        reading = self.read(of, source, lists)
+        reading = self.read(of, self._source_of(of, fields), lists)
         try:
             counter = metrics.http_request_counter(of.name, endpoint=of.path)
             with counter as requests, closing(reading.pages(requests.increment)) as pages:
@@ -223,3 +248,11 @@ class ListReader:
         if reading.denied:
             raise reading.denied
         self.complete = self.complete and not reading.skipped
+
+    def _source_of(self, of: type[TolokaList], fields: Collection[str]) -> Source:
+        known = of.known_properties()
+        wanted = {name: known[name] for name in {*fields, of.id_field or ""} if name}
+        on_misfit: OnMisfit = self._config["on_misfit"] if MISFITS in fields else "fail"
+        reader = of.reader(wanted, self._logger, on_misfit=on_misfit)
+        new_cursor = partial(IdCursor, reader.read, order=of.id_order())
+        return of.source(new_cursor, self._config.get("batch_size"))

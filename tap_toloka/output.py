@@ -67,12 +67,10 @@ class LineWriter(MsgSpecWriter):
     def stop(self, signum: int) -> None:
         """End the process, with the exit status of a signal, once what is under way is whole.
 
-        Further signals change nothing: what was read is being noted in state.
-
         Raises:
             SystemExit: At once if nothing is under way.
         """
-        if self._signal is None:
+        if self._signal is None:  # two signals may have come at once
             self._signal = signum
             if not self._uninterrupted:
                 raise SystemExit(exit_status(signum))

@@ -10,6 +10,8 @@ from contextlib import closing
 
 from tap_toloka.clock import monotonic
 from tap_toloka.pages import greatest_date
+from tap_toloka.report import HowFar
+from tap_toloka.splitting import scale_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,8 @@ class Pass:
         write_rows: Writes the rows of a page.
         write_state: Writes STATE.
         report: Counts what was read.
+        listed_by: What there is a list for each of; `None`: one list for the account.
+        owners: Returns how many of these there are, once that is known.
         limit: For a test of the connection: most rows to write, of one page, and no more.
     """
 
@@ -53,6 +57,8 @@ class Pass:
         write_rows: Callable[[list[Row]], None],
         write_state: Callable[[], None],
         report: StreamReport,
+        listed_by: str | None,
+        owners: Callable[[], int],
         limit: int | None = None,
     ) -> None:
         self._reading = reading
@@ -64,6 +70,9 @@ class Pass:
         self._write_rows = write_rows
         self._write_state = write_state
         self._report = report
+        self._listed_by = listed_by
+        self._owners = owners
+        self._first_id: str | None = None
         self._limit = limit
         self._has_read = False
         self._next_checkpoint = monotonic() + CHECKPOINT_SECONDS
@@ -106,8 +115,29 @@ class Pass:
         self._remaining.written(read)
         self._has_read = True
         self.rows += len(rows)
-        self._report.page(len(rows))
+        self._report.page(len(rows), self._how_far(read))
         return len(rows)
+
+    def _how_far(self, read: ReadPage) -> HowFar | None:
+        """Return how much is written, if that is known without a request of its own."""
+        if self._listed_by is not None:
+            return HowFar(self._remaining.finished_owners, self._owners(), self._listed_by)
+        if read.listing.number or not read.page.ids:  # what is new takes longest
+            return None
+        self._first_id = self._first_id or read.page.ids[0]
+        last, order = read.last_id, read.order
+        if last is None or (scale := scale_of(last, order)) is None:
+            return None
+        try:
+            first, end = scale.to_number(self._first_id), scale.to_number(last)
+            left = sum(
+                scale.to_number(part.until or last) - scale.to_number(part.after or self._first_id)
+                for part in self._remaining.parts()
+                if not part.number
+            )
+        except ValueError:  # ids of two kinds
+            return None
+        return HowFar(end - first - left, end - first)
 
     def checkpoint(self) -> None:
         """Write to state what is left now, if anything was written."""

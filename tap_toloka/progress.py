@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 from functools import cached_property
 
+from tap_toloka.account import combined
 from tap_toloka.errors import TolokaError
 from tap_toloka.state import MOST_SKIPPED, Bookmark, Start, Unfinished
 
@@ -26,7 +28,8 @@ class Progress:
         state: The entry of the stream in state, which is written to.
         replication_key: Its replication key; `None` if it is read whole, without a bookmark.
         filters: The filters of this run, in their normal form.
-        account: The settings that say which account is read, as `Bookmark.account`.
+        account: The account that is read, as `tap_toloka.account` has it. Whether the state is of
+            the same one has been checked.
         start_date: Where a stream without a bookmark starts, in the canonical form of dates.
         lookback_days: Days before the bookmark that are read again.
         logger: The logger of the stream.
@@ -47,29 +50,24 @@ class Progress:
         self._name = name
         self._state = state
         self._is_incremental = replication_key is not None
-        self._given = Bookmark.of(state, replication_key or "")
+        given = Bookmark.of(state, replication_key or "")
+        self._given = replace(given, account=combined(given.account, account))
         self._filters = filters
-        self._account = account
         self._start_date = start_date
         self._lookback_days = lookback_days
         self._logger = logger
 
     @cached_property
     def _bookmark(self) -> Bookmark:
-        """The bookmark that counts: none for a full table, other filters, or another account."""
-        if self._is_incremental and self._given.value and not self._changed:
+        """The bookmark that counts: none for a full table, or other filters."""
+        if self._is_incremental and self._given.value and not self._filters_changed:
             return self._given
-        key = self._given.replication_key
-        return Bookmark(key, filters=self._filters, account=self._account)
+        key, account = self._given.replication_key, self._given.account
+        return Bookmark(key, filters=self._filters, account=account)
 
     @property
-    def _changed(self) -> str | None:
-        """What is not as it was when the given bookmark was made, if it is a bookmark."""
-        if self._given.value is None:
-            return None
-        if self._given.account != self._account:
-            return "Account (`environment`, `account_id`)"
-        return "Filters" if self._given.filters != self._filters else None
+    def _filters_changed(self) -> bool:
+        return self._given.value is not None and self._given.filters != self._filters
 
     @cached_property
     def resumes(self) -> Unfinished | None:
@@ -81,7 +79,6 @@ class Progress:
         is_usable = (
             unfinished.bookmark == self._given.value
             and unfinished.filters == self._filters
-            and self._given.account == self._account
             # Without a bookmark it was the settings that said from where.
             and (not self.is_first or unfinished.since == self._first_start)
         )
@@ -135,13 +132,9 @@ class Progress:
             )
             return
         since = f"since {self.start.date}" if self.start else "from the beginning"
-        if changed := self._changed:
-            self._logger.warning(
-                "%s of %s changed since the last run: starting over, reading %s",
-                changed,
-                self._name,
-                since,
-            )
+        if self._filters_changed:
+            msg = "Filters of %s changed since the last run: starting over, reading %s"
+            self._logger.warning(msg, self._name, since)
         else:
             self._logger.info("Reading %s %s", self._name, since)
 
@@ -199,6 +192,8 @@ class Progress:
             skipped: Owners of lists that could not be read.
         """
         if not self._is_incremental:
+            if self._given.account:
+                self._state["account"] = dict(self._given.account)
             return
         self._state.pop("unfinished", None)
         if self.resumes:

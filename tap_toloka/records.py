@@ -8,19 +8,20 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
+from functools import cached_property, partial
 
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib import ActivateVersionMessage, RecordMessage
 from typing_extensions import override
 
 from tap_toloka import dates, maps
-from tap_toloka.errors import TolokaError
+from tap_toloka.errors import TolokaError, UnusableError
 from tap_toloka.fitting import attribute_of
+from tap_toloka.misfits import EXTRA, MISFITS, Misfit, MisfitLog, in_words
 from tap_toloka.pages import as_json, as_objects
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk import Stream
     from singer_sdk.mapper import StreamMap
@@ -64,13 +65,22 @@ class RecordWriter:
         self._fields = declared
         self._narrower = {n: d for n, d in declared.items() if is_narrower(known.get(n, {}), d)}
         self._ignored: set[str] = set()
+        self._misfits = MisfitLog(
+            partial(stream.logger.warning, "%s: %s", stream.name), kept=MISFITS in declared
+        )
         self.version = version
+
+    @property
+    def misfits(self) -> int:
+        """How many values were set aside, as no type that the catalog declares can hold them."""
+        return self._misfits.count
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows.
 
         Raises:
-            TolokaError: If a stream map fails, or a value is not what the catalog declares.
+            TolokaError: If a stream map fails; or if no type that the catalog declares can hold a
+                value, and it is a key, or `on_misfit` is `fail`.
         """
         now = datetime.now(timezone.utc)
         if self._prints_rows_as_read:
@@ -113,31 +123,81 @@ class RecordWriter:
 
     def _mapped(self, row: Row) -> list[tuple[str, dict[str, t.Any]]]:
         """Return the records that stream maps make of a row, each with the name of its stream."""
+        values = self._selected(self._retyped(row))
+        self._drop_deselected_misfits(values)
+        record = RecordForMaps(values, self._fields)
         try:
-            (values,) = as_objects([row])
-            for name in self._narrower.keys() & values.keys():
-                values[name] = retyped(values[name], self._narrower[name], name)
-            record = RecordForMaps(self._selected(values), self._fields)
             return [
-                (stream_map.stream_alias, self._without_undeclared(mapped, stream_map))
+                (stream_map.stream_alias, self._as_declared(mapped, stream_map))
                 for stream_map in self._stream.stream_maps
                 if (mapped := stream_map.transform(record)) is not None
             ]
         except Exception as error:  # an expression of a stream map can raise anything
             raise self._failed(row, error) from error
 
+    def _retyped(self, row: Row) -> dict[str, t.Any]:
+        """Return a row in the types that the catalog declares."""
+        (values,) = as_objects([row])
+        if self._flattened_levels and EXTRA in self._fields:
+            extra = dict(_unknown_within(values, self._fields, self._flattened_levels))
+            if extra:
+                values[EXTRA] = {**values.get(EXTRA, {}), **extra}
+        found: list[tuple[str, t.Any, str]] = []
+        for name in self._narrower.keys() & values.keys() - {MISFITS}:
+            values[name] = retyped(values[name], self._narrower[name], name, found)
+        if found:
+            self._set_aside(row, values, found)
+        if MISFITS in self._narrower.keys() & values.keys():
+            values[MISFITS] = retyped(values[MISFITS], self._narrower[MISFITS], MISFITS, [])
+        return values
+
+    def _set_aside(
+        self, row: Row, values: dict[str, t.Any], found: Sequence[tuple[str, t.Any, str]]
+    ) -> None:
+        misfits = [Misfit(path, as_json(value), expected) for path, value, expected in found]
+        name, needed = (
+            self._name_of(row),
+            {*self._stream.primary_keys, self._stream.replication_key},
+        )
+        wrong = [misfit for misfit in misfits if misfit.path in needed]
+        if wrong or self._stream.config["on_misfit"] == "fail":
+            msg = f"{in_words([(name, misfit) for misfit in wrong or misfits])} in the catalog"
+            raise UnusableError(msg)
+        self._misfits.note(lambda: name, misfits)
+        if MISFITS in self._fields:
+            kept = {path: value for path, value, _ in found}
+            values[MISFITS] = {**values.get(MISFITS, {}), **kept}
+
+    def _drop_deselected_misfits(self, values: dict[str, t.Any]) -> None:
+        """Leave out misfits of what is deselected within a field; it was read all the same."""
+        misfits = values.get(MISFITS)
+        if isinstance(misfits, dict):
+            for path in list(misfits):
+                names = path.replace("[", ".[").split(".")
+                if any(
+                    not self._stream.mask[tuple(_breadcrumb(names[:count]))]
+                    for count in range(1, len(names) + 1)
+                ):
+                    del misfits[path]
+
+    @cached_property
+    def _flattened_levels(self) -> int:
+        options = self._stream.stream_maps[0].flattening_options
+        return options.max_level if options and options.enabled else 0
+
+    def _name_of(self, row: Row) -> str:
+        keys = (str(getattr(row, attribute_of(key))) for key in self._stream.primary_keys)
+        return f"row {' '.join(keys)}"
+
     def _failed(self, row: Row, error: Exception) -> TolokaError:
-        keys = " ".join(str(getattr(row, attribute_of(key))) for key in self._stream.primary_keys)
-        msg = f"row {keys} could not be transformed: {maps.why_failed(error)}"
-        msg += ". Check `stream_maps` and the types in the catalog"
+        msg = f"{self._name_of(row)} could not be transformed: {maps.why_failed(error)}"
+        msg += ". Check `stream_maps`"
         if isinstance(error, TypeError) and "Decimal" in str(error):
             msg += "; write float(...) around amounts"
         return TolokaError(msg)
 
-    def _without_undeclared(
-        self, record: dict[str, t.Any], stream_map: StreamMap
-    ) -> dict[str, t.Any]:
-        """Leave out what the printed schema does not have.
+    def _as_declared(self, record: dict[str, t.Any], stream_map: StreamMap) -> dict[str, t.Any]:
+        """Leave out what the printed schema does not have, and let the rest fit it.
 
         Flattening makes a field of everything within an object, also if the schema has it not.
         """
@@ -149,6 +209,12 @@ class RecordWriter:
                 self._ignored.add(name)
                 msg = "Ignoring unknown field %r in %s (not in the schema)"
                 self._stream.logger.warning(msg, name, self._stream.name)
+        if stream_map.flattening_enabled:
+            # The SDK declares what can be of any type as text, and only turns objects and arrays
+            # into one.
+            for name, value in record.items():
+                if isinstance(value, (int, Decimal)) and _kinds_of(properties[name]) == ["string"]:
+                    record[name] = as_json(value).decode()
         return record
 
     def _selected(
@@ -202,19 +268,24 @@ def retyped(
     value: t.Any,  # noqa: ANN401  # JSON
     declared: Mapping[str, t.Any],
     path: str,
+    misfits: list[tuple[str, t.Any, str]],
 ) -> t.Any:  # noqa: ANN401  # JSON
     """Return a value in a type that a catalog declares, if it is of another one.
 
     Text takes everything: numbers with their digits, objects and arrays as JSON. A number takes
     text that is one.
 
-    Raises:
-        ValueError: If no declared type can hold it.
+    Args:
+        value: The value.
+        declared: The JSON Schema.
+        path: Where the value is, as `tasks[0].id`.
+        misfits: Takes what no declared type can hold, and what null stands for then: the path,
+            the value, and the types.
     """
     kinds = _kinds_of(declared)
     kind = _KINDS.get(type(value), "null")
     if not kinds or kind == "null" or _is_one_of(kind, kinds):
-        return _inside_retyped(value, declared, path)
+        return _inside_retyped(value, declared, path, misfits)
     if "string" in kinds:
         return as_json(value).decode()
     if kind in {"string", "integer", "number"} and (number := _finite(value)) is not None:
@@ -222,9 +293,8 @@ def retyped(
             return number
         if "integer" in kinds and number == number.to_integral_value():
             return int(number)
-    shown = as_json(value).decode()[:100]
-    msg = f"{path}: {shown} does not fit the type in the catalog, {' or '.join(kinds)}"
-    raise ValueError(msg)
+    misfits.append((path, value, " or ".join(kinds)))
+    return None
 
 
 def _finite(value: str | float | Decimal) -> Decimal | None:
@@ -240,15 +310,36 @@ def _inside_retyped(
     value: t.Any,  # noqa: ANN401  # JSON
     declared: Mapping[str, t.Any],
     path: str,
+    misfits: list[tuple[str, t.Any, str]],
 ) -> t.Any:  # noqa: ANN401  # JSON
     if isinstance(value, dict) and "properties" in declared:
         inner = declared["properties"]
         return {
-            k: retyped(v, inner[k], f"{path}.{k}") if k in inner else v for k, v in value.items()
+            k: retyped(v, inner[k], f"{path}.{k}", misfits) if k in inner else v
+            for k, v in value.items()
         }
     if isinstance(value, list) and "items" in declared:
-        return [retyped(item, declared["items"], f"{path}[]") for item in value]
+        items = declared["items"]
+        return [retyped(item, items, f"{path}[{n}]", misfits) for n, item in enumerate(value)]
     return value
+
+
+def _unknown_within(
+    values: dict[str, t.Any], properties: Mapping[str, t.Any], levels: int, path: str = ""
+) -> Iterator[tuple[str, t.Any]]:
+    """Take out of objects that become columns what has no column, each with its path."""
+    for name, value in values.items():
+        inner = properties.get(name, {}).get("properties")
+        if inner and isinstance(value, dict) and levels:
+            for unknown in value.keys() - inner.keys():
+                yield f"{path}{name}.{unknown}", value.pop(unknown)
+            yield from _unknown_within(value, inner, levels - 1, f"{path}{name}.")
+
+
+def _breadcrumb(names: Iterable[str]) -> Iterator[str]:
+    """Yield the breadcrumb of a path within a row."""
+    for name in names:
+        yield from ("items",) if name.startswith("[") else ("properties", name)
 
 
 def _kinds_of(schema: Mapping[str, t.Any]) -> list[str]:

@@ -32,14 +32,13 @@ class Remaining:
 
     Attributes:
         begun: The last list that was begun; `None`: none.
-        owners: How many owners were begun, also by the read that was interrupted.
     """
 
     def __init__(self, order: Order, unfinished: Unfinished | None = None) -> None:
         self._order = order
         self._left: dict[_List, tuple[Range, ...]] = {}
         self.begun: _List | None = unfinished.begun if unfinished else None
-        self.owners = 0
+        self._owners = 0
         for part in unfinished.left if unfinished else ():
             ranges = self._left.get(part[:2], ())
             self._left[part[:2]] = (*ranges, Range(part.after or None, part.until or None))
@@ -52,7 +51,7 @@ class Remaining:
         """
         before = self._rank(self.begun) if self.begun else None
         for owner, of_owner in itertools.groupby(listings, attrgetter("owner")):
-            self.owners += 1
+            self._owners += 1
             for number, listing in enumerate(of_owner):
                 one = (owner or "", number)
                 rank = self._rank(one)
@@ -73,6 +72,11 @@ class Remaining:
             self._left[one] = ranges
         else:
             del self._left[one]
+
+    @property
+    def finished_owners(self) -> int:
+        """How many owners nothing is left of, also by the read that was interrupted."""
+        return self._owners - len({owner for owner, _ in self._left})
 
     def parts(self) -> list[Part]:
         """Return what is left of the lists that were begun."""

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from singer_sdk.exceptions import SingerSDKError
-
 from tap_toloka.clock import monotonic
 from tap_toloka.errors import TolokaError
+from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,9 +33,12 @@ _UNITS = {
 }
 """What there is a list for each of, by `TolokaList.listed_by`."""
 
+_LONGEST_BUG = 300  # characters that are shown of an error that is no one-line text of ours
+
 _REFUSED = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 
-_BOOKMARK = "replication_key_value"
+# What state holds of a stream.
+_BOOKMARK, _UNFINISHED = "replication_key_value", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,17 @@ class StreamReport:
             return logging.ERROR
         return logging.INFO if self.complete else logging.WARNING
 
-    @property
-    def remarks(self) -> str:
-        """What its line in the summary says beside numbers."""
+    def remarks(self, *, unfinished: bool) -> str:
+        """Return what its line in the summary says beside numbers.
+
+        Args:
+            unfinished: Whether the next run goes on where this one ended.
+        """
         remarks = []
         if self.misfits:
             remarks.append(f"{counted(self.misfits, 'value')} kept aside in `_misfits`")
+        if unfinished and self.begun:
+            remarks.append("the next run reads the rest")
         if self.failure:
             remarks.append(f"failed because {self.failure}")
         elif not self.complete:
@@ -159,21 +166,21 @@ class StreamReport:
         if self._how_far is not None:
             yield str(self._how_far)
         yield counted(self.rows, "row")
-        if self.rows:
-            yield f"{_rounded(self.rows / seconds)} rows/s"
-        else:
-            yield counted(self.requests, "request")
+        rate = self.rows / seconds
+        yield f"{_rounded(rate)} rows/s" if rate >= 1 else counted(self.requests, "request")
         if (left := self._seconds_left()) is not None:
             yield f"{_in_words(left)} left"
 
     def _seconds_left(self) -> float | None:
-        """Estimate from what this run has read; `None`: too little to tell."""
+        """Estimate from what this run has read; `None`: that is too little to tell, or all."""
         if self._how_far is None or self._first is None:
             return None
         began, share_before = self._first
         share = self._how_far.share
         seconds, read = self.clock() - began, share - share_before
-        return seconds * (1 - share) / read if seconds > 0 and read >= _LEAST_SHARE else None
+        if share == 1 or read < _LEAST_SHARE or seconds <= 0:
+            return None
+        return seconds * (1 - share) / read
 
 
 class RunReport:
@@ -216,7 +223,8 @@ class RunReport:
                 *(text.rjust(width) for text, width in zip(numbers, widths[1:], strict=False)),
                 bookmark.ljust(widths[-1]),
             ]
-            yield one.level, "  ".join([*(cells if one.begun else cells[:1]), one.remarks]).rstrip()
+            remarks = one.remarks(unfinished=_UNFINISHED in bookmarks.get(one.name, {}))
+            yield one.level, "  ".join([*(cells if one.begun else cells[:1]), remarks]).rstrip()
 
     def _columns(self, one: StreamReport, entry: Mapping[str, t.Any]) -> list[str]:
         """Return name, rows, requests, time and bookmark of a stream."""
@@ -255,15 +263,22 @@ class RunReport:
         return f"Stopped by {stopped_by}: {line}" if stopped_by else line
 
 
-def why_failed(name: str, error: Exception) -> str:
-    """Say why a stream failed, and how to leave it out if Toloka refuses it."""
+def why_failed(name: str, error: Exception, *, is_bug: bool) -> str:
+    """Say why a stream failed, and how to leave it out if Toloka refuses it.
+
+    Args:
+        name: The name of the stream.
+        error: What it failed by.
+        is_bug: Whether its text says nothing to users; then its traceback has been logged.
+    """
     if isinstance(error, BrokenPipeError):
         return "the target stopped reading (broken pipe); see its log"
     if isinstance(error, OSError):
         return f"the output cannot be written: {error.strerror or error}"
-    if not isinstance(error, (TolokaError, SingerSDKError)):
-        return f"of a bug in the tap, with the traceback above: {type(error).__name__}"
     text = " ".join(str(error).removeprefix(f"{name}: ").split())
+    if is_bug:
+        what = shortened(f"{type(error).__name__}: {text}", _LONGEST_BUG)
+        return f"of a bug in the tap, with the traceback above: {what}"
     if isinstance(error, TolokaError) and error.status in _REFUSED:
         text += f". To leave it out, {_how_to_leave_out(name)}"
     return text
@@ -282,14 +297,13 @@ def counted(number: int, singular: str, *, padded: bool = False) -> str:
 
 def _rounded(rate: float) -> str:
     """Return a rate with as many digits as it is good for."""
-    return f"{rate:.1f}" if rate < 10 else f"{float(f'{rate:.3g}'):,.0f}"  # noqa: PLR2004
+    return f"{float(f'{rate:.3g}'):,.0f}"
 
 
 def _in_words(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
+    if seconds < 60:  # noqa: PLR2004
         return "less than a minute"
-    hours, rest = divmod(minutes, 60)
+    hours, minutes = divmod(round(seconds / 60), 60)
     if not hours:
         return f"about {minutes} min"
-    return f"about {hours} h {rest} min" if hours < 10 else f"about {hours:,} h"  # noqa: PLR2004
+    return f"about {hours} h {minutes} min" if hours < 10 else f"about {hours:,} h"  # noqa: PLR2004

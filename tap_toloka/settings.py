@@ -130,6 +130,17 @@ SETTINGS = th.PropertiesList(
         ),
     ),
     th.Property(
+        "on_misfit",
+        th.StringType,
+        default="keep",
+        allowed_values=["keep", "fail"],
+        title="On values that do not fit",
+        description=(
+            "What to do with values that do not fit the schema: `keep` sets them to null and keeps "
+            "them in the column `_misfits`, `fail` ends the stream and names them."
+        ),
+    ),
+    th.Property(
         "max_concurrency",
         th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 64}),
         default=8,

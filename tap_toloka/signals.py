@@ -17,11 +17,18 @@ STOPPING: tuple[signal.Signals, ...] = tuple(
 def on_stop(handler: Callable[[int], object]) -> None:
     """Call a handler, with the number of the signal, when a signal is to end the run.
 
-    A SIGHUP that is ignored, as under `nohup`, stays ignored.
+    Those that follow are ignored: a shell and a supervisor may both send one, and the run is about
+    to note what it has read. A SIGHUP that is ignored, as under `nohup`, stays ignored.
     """
+
+    def handle(signum: int, _frame: object) -> None:
+        for other in STOPPING:
+            signal.signal(other, signal.SIG_IGN)
+        handler(signum)
+
     for signum in STOPPING:
         if signum.name != "SIGHUP" or signal.getsignal(signum) is not signal.SIG_IGN:
-            signal.signal(signum, lambda number, _frame: handler(number))
+            signal.signal(signum, handle)
 
 
 def exit_status(signum: int) -> int:

@@ -15,7 +15,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable
 
 Order = t.Callable[[str], t.Any]
-"""What ids compare by: `int` if they are decimal numbers in text, `str` if they are text."""
+"""What ids compare by: `int` if they are decimal numbers in text, `str` if they are text. Where an
+order may be missing (`None`), only Toloka knows it, and such a list is never split."""
 
 PAGES_WORTH_A_PART = 2
 """A part is split off if about so many pages are in it; its last page is half empty on average."""
@@ -48,7 +49,7 @@ class Scale:
 _DECIMAL = Scale(int, str)
 
 
-def scale_of(id_: str, order: Order) -> Scale | None:
+def scale_of(id_: str, order: Order | None) -> Scale | None:
     """Return the scale of the ids that are written as this one, if there is one.
 
     Decimal numbers are their own scale. Text has one if it is hexadecimal digits with hyphens at
@@ -57,7 +58,7 @@ def scale_of(id_: str, order: Order) -> Scale | None:
     """
     if order is int:
         return _DECIMAL
-    if not _HEXADECIMAL.fullmatch(id_):
+    if order is None or not _HEXADECIMAL.fullmatch(id_):
         return None
     hyphens = [place for place, character in enumerate(id_) if character == "-"]
     digits = len(id_) - len(hyphens)
@@ -82,11 +83,11 @@ class Splitter:
     """Finds where to split one list, by what its pages tell of where its ids lie.
 
     Args:
-        order: What its ids compare by.
+        order: What its ids compare by; `None`: unknown.
         threads: How many threads there are to split it among.
     """
 
-    def __init__(self, order: Order, threads: int) -> None:
+    def __init__(self, order: Order | None, threads: int) -> None:
         self._order = order
         self._spare = float(threads)
         self.last_id: str | None = None

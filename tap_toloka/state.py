@@ -4,12 +4,13 @@ State holds one bookmark per stream:
 
     {"bookmarks": {"pools": {"replication_key": "created",
                              "replication_key_value": "2026-11-24T08:00:00.000Z",
+                             "account": {"environment": "PRODUCTION", "requester_id": "566e..."},
                              "filters": {"project_id": "81776"},
                              "skipped": {"36502": "2026-11-01T08:00:00.000Z"}}}}
 
 A bookmark says that all rows up to its date were read *among those that its filters let through*,
 so it holds its filters (if there are any), and is not used with other ones. Likewise it holds the
-`account` it was made with, if `environment` or `account_id` are not the defaults.
+account whose rows they are, see `tap_toloka.account`; a stream that is read whole holds that alone.
 
 It also says so *but for the lists that were skipped*: those of pools, operations, ... that Toloka
 refused. Each has the date from which it still has to be read (`""`: from the beginning), until it
@@ -168,7 +169,7 @@ class Bookmark:
         replication_key: The field whose values are compared.
         value: Its greatest value that was read, in the canonical form; `None`: nothing was read.
         filters: The filters that it was made with, in their normal form.
-        account: The `environment` and `account_id` that it was made with, but for the defaults.
+        account: The account whose rows were read, as `tap_toloka.account` has it.
         skipped: Owners of lists that could not be read, and the date from which each still has to
             be; `""`: from the beginning.
     """

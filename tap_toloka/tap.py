@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
+from types import MappingProxyType
 
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
@@ -20,6 +21,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_toloka import catalog, dates, maps, settings, variables
+from tap_toloka.account import account_of, problem_with_state
 from tap_toloka.api import TolokaApi
 from tap_toloka.command import JsonFile, TolokaCommand
 from tap_toloka.errors import FatalError, TolokaError
@@ -31,6 +33,8 @@ from tap_toloka.state import checked
 from tap_toloka.streams import STREAMS
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
@@ -56,6 +60,8 @@ class TapToloka(Tap):
     ]
 
     message_writer: LineWriter
+    account: Mapping[str, str] = MappingProxyType({})
+    """The account that is read, once that was found out."""
 
     def __init__(self, **kwargs: t.Any) -> None:
         if isinstance(config := kwargs.get("config"), dict):
@@ -138,7 +144,10 @@ class TapToloka(Tap):
 
     @override  # the SDK asks for all streams here
     def discover_streams(self) -> list[TolokaStream]:
-        return [stream(self, lambda: self.api, self.message_writer) for stream in STREAMS]
+        return [
+            stream(self, lambda: self.api, self.message_writer, lambda: self.account)
+            for stream in STREAMS
+        ]
 
     @override  # the SDK hands over the state here, and recommends to check it
     def load_state(self, state: dict[str, t.Any]) -> None:
@@ -164,18 +173,22 @@ class TapToloka(Tap):
         """Read all selected streams; one that fails does not keep the others from being read.
 
         Raises:
-            TolokaError: At the end, if some could not be read.
+            TolokaError: At the end, if some could not be read; at once, if it is not known whose
+                rows they are.
         """
         streams = [t.cast("TolokaStream", one) for one in self.streams.values() if one.selected]
         names = ", ".join(stream.name for stream in streams)
         self.logger.info("Reading %s: %s", counted(len(streams), "stream"), names)
         report = RunReport([stream.report for stream in streams], self._bookmarks)
         try:
+            self.check_account()
             if self.state:
                 self.state_writer.write_state(self.state)
             for stream in streams:
                 if not self._read(stream):
                     break
+        except TolokaError:  # of the account: no stream was begun, so there is no more to tell
+            raise
         except BaseException as error:
             self._log_summary(report)
             self.logger.error("%s", report.total(stopped_by=name_of_stop(error)))  # noqa: TRY400
@@ -193,10 +206,10 @@ class TapToloka(Tap):
         except MemoryError:
             raise
         except Exception as error:  # a bug that one stream meets, too
-            if not isinstance(error, (TolokaError, SingerSDKError, OSError)):
+            if is_bug := not isinstance(error, (TolokaError, SingerSDKError, OSError)):
                 self.logger.exception("%s failed", stream.name)
             # Not the error itself: its traceback would hold the last answers.
-            stream.report.failure = why_failed(stream.name, error)
+            stream.report.failure = why_failed(stream.name, error, is_bug=is_bug)
             msg = "%s failed because %s"
             self.logger.error(msg, stream.name, stream.report.failure)  # noqa: TRY400
             return not isinstance(error, (FatalError, OSError))  # the latter from writing
@@ -211,10 +224,28 @@ class TapToloka(Tap):
         for level, line in report.lines(self._bookmarks):
             self.logger.log(level, "%s", line)
 
+    def check_account(self) -> None:
+        """Find out whose rows are read, before anything is written.
+
+        Raises:
+            TolokaError: If it cannot be found out, or the state is of another account.
+        """
+        self.account = account_of(self.api, self.config)
+        bookmarks = self.state.get("bookmarks", {})
+        selected = [name for name, stream in self.streams.items() if stream.selected]
+        problem = problem_with_state(
+            {name: bookmarks[name] for name in selected if name in bookmarks},
+            self.account,
+            self.config.get("account_id"),
+        )
+        if problem:
+            raise TolokaError(problem)
+
     def test_connection(self) -> None:
         """Read one row of each stream, and log which streams can be read.
 
         Raises:
+            FatalError: If all streams would fail in the same way.
             TolokaError: If some cannot.
         """
         self.write_schemas()  # also selects all streams
@@ -223,6 +254,8 @@ class TapToloka(Tap):
             stream = t.cast("TolokaStream", one)
             try:
                 stream.read_and_write(1)
+            except FatalError:
+                raise
             except TolokaError as error:
                 unreadable.append(name)
                 self.logger.error("%s cannot be read: %s", name, error)  # noqa: TRY400  # one line
@@ -234,7 +267,7 @@ class TapToloka(Tap):
                 )
                 self.logger.info("%s %s", name, found)
         if unreadable:
-            msg = f"{len(unreadable)} streams cannot be read: {', '.join(unreadable)}"
+            msg = f"{counted(len(unreadable), 'stream')} cannot be read: {', '.join(unreadable)}"
             raise TolokaError(msg)
 
     @classmethod

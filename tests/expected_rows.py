@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+FILTERS_OF_POOLS: tuple[Any, ...] = (
+    {"and": [{"or": [{"category": "skill", "key": "12648", "operator": "GTE", "value": 80}]}]},
+    {},
+    [{"or": []}, "skill"],
+    7,
+)
+"""Filters of pools may be any JSON. Text and booleans are missing: target-duckdb fails on them."""
+
 
 def emulator_of(stream: type[TolokaStream], count: int, seed: int, **settings: Any) -> Emulator:
     """Make an emulator with rows of one stream, and what these belong to."""
@@ -39,7 +47,11 @@ def emulator_with(stream: type[TolokaStream], rows: Iterable[Row], **settings: A
 def whole_account(count: int, seed: int) -> dict[str, list[Row]]:
     """Make so many rows of each list, and what they belong to."""
     rows = {stream.name: list(make_rows(stream.name, count, seed=seed)) for stream in STREAMS}
-    owners = {"pools": [*map(open_pool, POOL_IDS)], "operations": finished_operations()}
+    pools = [
+        {**open_pool(id_), "filter": filter_}
+        for id_, filter_ in zip(POOL_IDS, FILTERS_OF_POOLS, strict=True)
+    ]
+    owners = {"pools": pools, "operations": finished_operations()}
     for name, fixed in owners.items():
         ids = {row["id"] for row in fixed}
         rows[name] = fixed + [row for row in rows[name] if row["id"] not in ids]

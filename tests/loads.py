@@ -72,7 +72,8 @@ class Loads:
     @property
     def bookmarks(self) -> dict[str, str]:
         """The bookmarks by stream, as Meltano keeps them."""
-        return {name: entry["replication_key_value"] for name, entry in self.state.items()}
+        key = "replication_key_value"
+        return {name: entry[key] for name, entry in self.state.items() if entry.get(key)}
 
     def rows(self, stream: str) -> list[Json]:
         """Return the rows of a table, with the target's own columns."""

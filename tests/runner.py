@@ -31,9 +31,10 @@ from tap_toloka.tap import TapToloka
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from toloka_emulator import Emulator
+    from toloka_emulator import Emulator, Request
 
 DATE = re.compile(r"[0-9-]{10}T[0-9]{2}:[0-9]{2}[0-9:.]*Z?")
+POOLS_PATH, REQUESTER_PATH = "/api/v1/pools", "/api/v1/requester"
 TAP = [sys.executable, "-m", "tests.no_dotenv"]
 """The command `tap-toloka`, which finds no `.env`."""
 
@@ -48,9 +49,9 @@ class Run:
 
     @property
     def failure(self) -> str:
-        """The line of the summary that says why a stream failed."""
-        (line,) = [x for x in self.log.splitlines() if re.search(r"\d s  .*failed because", x)]
-        return line
+        """The line that says why the run failed: of the summary, or the last one without it."""
+        lines = self.log.splitlines()
+        return next((x for x in lines if re.search(r"\d s  .*failed because", x)), lines[-1])
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -149,7 +150,7 @@ def run_inside(
             if not may_fail:
                 reports = [stream.report for stream in tap.streams.values()]  # type: ignore[attr-defined]
                 why = [f"{one.name}: {one.failure}" for one in reports if one.failure]
-                raise TolokaError("; ".join(why)) from error
+                raise TolokaError("; ".join(why) or str(error)) from error
             status = 1
         except SystemExit as stopped:
             status = int(stopped.code or 0)
@@ -225,6 +226,11 @@ def catalog_of_all() -> dict[str, Any]:
 def discovered() -> str:
     """Return the catalog that the tap discovers."""
     return TapToloka(config={}, validate_config=False).catalog_json_text
+
+
+def requests_for_rows(emulator: Emulator) -> list[Request]:
+    """Return the requests but for the one of each run that tells whose account it is."""
+    return [request for request in emulator.requests if request.path != REQUESTER_PATH]
 
 
 def expected(row: Mapping[str, Any]) -> dict[str, Any]:

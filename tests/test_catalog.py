@@ -72,6 +72,8 @@ def untyped_parts(path: str, schema: Json) -> Iterator[str]:
         ("pools.status", None, ["pools.status is gone"]),
         ("pools.status", "integer, null", ["pools.status is of another type"]),
         ("pools.status", "null, integer, string", []),
+        ("assignments.tasks", "array, object, null", ["assignments.tasks is of another type"]),
+        ("operations.parameters", "array, object, string, null", []),
         ("pools.created", "string, null", ["pools.created is of another type"]),
         ("pools.more", "string, null", []),
         ("pools.owner.id", "integer, null", []),

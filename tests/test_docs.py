@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_toloka.misfits import OWN_FIELDS
 from tap_toloka.streams import STREAMS
 from tests import (  # they say what they run
     test_docs_commands,  # noqa: F401
     test_docs_meltano,  # noqa: F401
+    test_misfits,  # noqa: F401
     test_targets,  # noqa: F401
 )
 from tests.docs_helpers import (
@@ -105,7 +107,8 @@ def test_the_fields_that_the_tap_adds_are_named() -> None:
         for stream in re.findall(r"\w+", streams)
         for field in re.findall(r"\w+", fields)
     }
-    assert told == {(stream.name, field) for stream in STREAMS for field in stream.added_fields}
+    added = {(stream.name, field) for stream in STREAMS for field in stream.added_fields}
+    assert told == added | {("all", field) for field in OWN_FIELDS}
 
 
 def test_what_can_change_unseen_is_told_of_each_stream() -> None:
@@ -212,7 +215,7 @@ def test_runs_take_as_many_requests_as_is_told(
     for told in (first, later):
         example.clear_requests()
         run = run_inside(config_for(example), state, catalog)
-        assert f"{len(example.requests):,}" == told
+        assert f"{len(example.requests) - 1:,}" == told, "and the one that tells the account"
         state = run.state
 
 
@@ -220,7 +223,8 @@ def test_the_readme_tells_the_same_costs() -> None:
     costs = {streams: (first, later) for streams, first, later in COSTS}
     readme = " ".join((REPOSITORY / "README.md").read_text().split())
     first, later = costs["the 13 default streams"]
-    assert f"the default streams take {first} requests in the first run and {later} in" in readme
+    runs = (f"{int(first) + 1} requests in the first run", f"{int(later) + 1} in later ones")
+    assert f"the default streams take {' and '.join(runs)}" in readme
     first, later = costs["`assignments`"]
     assert f"`assignments` adds {first} and {later}" in readme
 

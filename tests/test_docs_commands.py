@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 from datetime import datetime, timezone
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tap_toloka.errors import TolokaError
+from tap_toloka.report import HowFar, RunReport, StreamReport, why_failed
 from tap_toloka.streams import STREAMS
 from tests import isolation
 from tests.docs_helpers import REPOSITORY, Block, Shell, copy_of_repository, row_counts, runs
 from tests.pool_streams import date_params, open_pool, requests_for, serve
-from tests.runner import config_for, run_inside, run_process
+from tests.runner import config_for, requests_for_rows, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_account, make_pool, make_pools
 
 if TYPE_CHECKING:
@@ -26,6 +29,51 @@ if TYPE_CHECKING:
     from tests.projects import Project
 
 DEFAULT = {stream.name for stream in STREAMS if stream.selected_by_default}
+
+
+# The log
+
+
+@runs("docs/errors.md")
+def test_the_log_looks_as_shown(
+    blocks: list[Block], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    how_far, summary = (block.text.removesuffix("\n") for block in blocks)
+    monkeypatch.setenv("MELTANO_EXTRACTOR_NAME", "tap-toloka")
+    denied = TolokaError("Toloka answered 403 ACCESS_DENIED: Access denied")
+    denied.status = 403
+    down = TolokaError("Toloka answered 503 Service Unavailable; giving up after 6 attempts")
+    times = [0.0]
+
+    def read(name: str, rows: int, requests: int, seconds: float) -> StreamReport:
+        one = StreamReport(name, logging.getLogger("tests.docs"), lambda: times[0])
+        with one.reading():
+            times[0] += seconds
+        one.rows, one.requests = rows, requests
+        return one
+
+    streams: list[StreamReport] = []
+    moved, unchanged, kept = (
+        {"replication_key_value": f"2026-11-{moment}Z"}
+        for moment in ("24T12:18:20.315", "24T08:32:14.922", "23T09:00:00.000")
+    )
+    before = {"user_bonuses": unchanged, "assignments": kept}
+    run = RunReport(streams, before, lambda: times[0])
+    streams += [read("app_projects", 0, 0, 0.04), read("assignments", 4_000, 41, 71.3)]
+    for one, error in zip(streams, (denied, down), strict=True):
+        one.failure, one.complete = why_failed(one.name, error, is_bug=False), False
+    streams += [read("pools", 63, 1, 0.1), read("requester", 1, 1, 0.02)]
+    streams += [read("user_bonuses", 0, 1, 0.04)]
+    lines = [*run.lines({**before, "pools": moved}), (logging.ERROR, run.total())]
+    shown = [f"{logging.getLevelName(level):8} {line}" for level, line in lines]
+    assert "\n".join(shown) == summary
+
+    assignments = StreamReport("assignments", logging.getLogger("tests.docs"), lambda: times[0])
+    with caplog.at_level(logging.INFO), assignments.reading():
+        assignments.page(0, HowFar(667, 2_003, "pool_id"))
+        times[0] += 29
+        assignments.page(412_000, HowFar(812, 2_003, "pool_id"))
+    assert caplog.messages == [how_far]
 
 
 # In a clone
@@ -193,7 +241,7 @@ def test_the_sample_config_filters_nothing_once_the_key_is_in_it() -> None:
         run = run_process(config=config)
         assert run.status == 0, run.log
         assert len(run.ids) == 400
-        for request in emulator.requests:
+        for request in requests_for_rows(emulator):
             assert request.params.keys() <= {"sort", "limit", "id_gt", "id_lte"}
 
 
@@ -207,6 +255,22 @@ def test_the_state_that_is_shown_is_one(blocks: list[Block]) -> None:
         run_inside(config_for(emulator), json.loads(state.text))
         dates = {date for request in emulator.requests for date in date_params(request).values()}
     assert dates == {"2024-05-06T08:00:00.000"}
+
+
+@runs("docs/incremental.md#Interrupted runs")
+def test_what_a_run_left_that_is_shown_is_read_and_then_what_is_new(blocks: list[Block]) -> None:
+    (state,) = blocks
+    pools = [open_pool(pool) for pool in ("36501", "36502", "36510")]
+    with serve(pools, []) as emulator:
+        config = config_for(emulator, max_concurrency=1)
+        run_inside(config, json.loads(state.text), stream="assignments")
+        requests = [(r.params["pool_id"], r.params.get("id_gt")) for r in requests_for(emulator)]
+    left = ["36502", *["36502"] * 5, *["36510"] * 6]
+    new = [pool for pool in ("36501", "36502", "36510") for _ in range(6)]
+    assert requests == [
+        ("36502", "0000008e96--6638a1b2c3d4e5f6a7b8c9d0"),
+        *((pool, None) for pool in [*left[1:], *new]),
+    ]
 
 
 @runs("docs/incremental.md#Skipped lists")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from scripts.plugin_definitions import FOLDER, definitions
 from tap_toloka.streams import STREAMS
 from tests import isolation
 from tests.docs_helpers import Block, Shell, blocks_of, copy_of_repository, row_counts, runs
-from toloka_emulator import Emulator, make_account, make_pools
+from tests.runner import POOLS_PATH, requests_for_rows
+from toloka_emulator import Emulator, Fault, make_account, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -293,7 +295,7 @@ def test_one_stream_is_read_again_and_the_state_of_others_stays(
     assert quickstart.bookmarks.keys() > {"pools", "projects", "operations"}
     quickstart.emulator.clear_requests()
     quickstart.shell.run(again.text)
-    assert {request.path for request in quickstart.emulator.requests} == {"/api/v1/pools"}
+    assert {r.path for r in requests_for_rows(quickstart.emulator)} == {POOLS_PATH}
     assert "created_gt" not in quickstart.requests_for("v1/pools")[0]
     assert bookmarks_of(quickstart.shell) == quickstart.bookmarks
 
@@ -358,12 +360,27 @@ def test_an_upgrade_brings_new_definitions_and_keeps_settings_selection_and_stat
 def test_a_job_is_run_and_its_runs_can_be_watched(
     blocks: list[Block], quickstart: Quickstart
 ) -> None:
-    job, watch = blocks
+    job, quiet, shown, watch = blocks
     began = datetime.now(timezone.utc).replace(microsecond=0, tzinfo=None)
     quickstart.shell.run(job.text, TAP_TOLOKA__SELECT='["requester.*"]')
     ((last_run, age),) = quickstart.query(watch.text)
     assert last_run >= began
     assert 0 <= age.total_seconds() < 300
+    body = {"code": "ACCESS_DENIED", "message": "Access denied"}
+    quickstart.emulator.faults.add(Fault(path="*/app-projects", status=403, body=body, times=None))
+    failed = quickstart.shell.attempt(quiet.text, MELTANO_CLI_LOG_LEVEL="info")
+    assert failed.returncode == 1
+    errors = re.findall(r"^\S+ (\[error .*)", failed.stderr, re.MULTILINE)
+    assert "[info" not in failed.stderr.partition("\n")[2], "but for the version of Meltano"
+
+    def without_figures(lines: list[str]) -> list[str]:
+        return [re.sub(r"[\d,.]*\d", "0", re.sub("  +", " ", line)) for line in lines]
+
+    assert without_figures(errors) == without_figures(shown.text.splitlines())
+    (proposed,) = set(re.findall(r"run `(meltano select [^`]*)`", failed.stderr))
+    quickstart.shell.run(proposed)
+    quickstart.load()  # without the stream that Toloka still refuses
+    quickstart.emulator.faults.clear()
 
 
 @runs("docs/incremental.md#Re-reading")

@@ -20,7 +20,15 @@ from tap_toloka.api import TolokaApi, with_jitter
 from tap_toloka.errors import RetryableError, TolokaError
 from tap_toloka.tap import TapToloka
 from tests.bare_server import response
-from tests.runner import catalog_of, config_for, no_waiting, run_inside, run_process
+from tests.runner import (
+    POOLS_PATH,
+    catalog_of,
+    config_for,
+    no_waiting,
+    requests_for_rows,
+    run_inside,
+    run_process,
+)
 from toloka_emulator import Emulator, Fault, make_pool
 
 if TYPE_CHECKING:
@@ -71,12 +79,12 @@ def waits() -> Iterator[list[float]]:
 def test_what_may_pass_is_tried_again_and_nothing_is_lost(
     emulator: Emulator, waits: list[float], fault: Fault
 ) -> None:
-    emulator.faults.add(msgspec.structs.replace(fault, times=2, after=1))
+    emulator.faults.add(msgspec.structs.replace(fault, path=POOLS_PATH, times=2, after=1))
     run = run_inside(config_for(emulator, batch_size=3, max_concurrency=1))
     assert run.ids == IDS
     # An open connection may have been closed by the server: that is not waited for.
     assert len(waits) == (1 if fault.reset else 2)
-    assert len(emulator.requests) == 3 + 2
+    assert len(requests_for_rows(emulator)) == 3 + 2
     assert run.bookmark
 
 
@@ -95,8 +103,8 @@ def test_a_run_that_gives_up_says_why_in_one_line(emulator: Emulator, fault: Fau
     assert run.state is None
     assert "Traceback" not in run.log
     assert emulator.key not in run.log
-    assert run.log.splitlines()[-1].endswith("giving up after 2 attempts")
-    assert "Toloka" in run.log.splitlines()[-1]
+    assert run.failure.endswith("giving up after 2 attempts")
+    assert "Toloka" in run.failure
     assert len(emulator.requests) == 2
 
 
@@ -106,7 +114,7 @@ def test_a_run_without_anyone_to_talk_to_says_so_in_one_line() -> None:
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
         run = run_process(config={"token": "x.SECRET", "api_url": address, "max_retries": 0})
     assert run.status == 1
-    assert "Connection refused" in run.log.splitlines()[-1]
+    assert "Connection refused" in run.failure
     assert "Traceback" not in run.log
     assert "SECRET" not in run.log
 
@@ -121,17 +129,17 @@ def test_silence_is_not_waited_for_longer_than_the_timeout(emulator: Emulator) -
 
 @pytest.mark.parametrize("status", [400, 402, 404, 405, 409, 413, 415, 418, 501])
 def test_what_will_not_pass_is_not_tried_again(emulator: Emulator, status: int) -> None:
-    emulator.faults.add(Fault(status=status))
+    emulator.faults.add(Fault(path=POOLS_PATH, status=status))
     with pytest.raises(TolokaError, match=f"Toloka answered {status}"):
         run_inside(config_for(emulator))
-    assert len(emulator.requests) == 1
+    assert len(requests_for_rows(emulator)) == 1
 
 
 def test_a_refused_key_is_told_with_what_to_check(emulator: Emulator) -> None:
     token = "AQVNwrongwrongwrongwro.x.SECRET"
     run = run_process(config={**config_for(emulator), "token": token})
     assert run.status == 1
-    last = run.log.splitlines()[-1]
+    last = run.failure
     assert "401 AUTHENTICATION_ERROR" in last
     assert "`environment`" in last
     assert "production and sandbox have separate keys" in last
@@ -158,7 +166,7 @@ def test_what_toloka_says_of_an_error_is_passed_on(emulator: Emulator) -> None:
     }
     emulator.faults.add(Fault(status=400, body=body))
     run = run_process(config=config_for(emulator))
-    last = run.log.splitlines()[-1]
+    last = run.failure
     assert run.status == 1
     for said in ("400 VALIDATION_ERROR", "The request is bad", "no such project", "req-17"):
         assert said in last
@@ -194,7 +202,7 @@ def test_a_quota_is_waited_for_if_the_settings_want_it(
     quota: Any,
     waited_for: int,
 ) -> None:
-    emulator.faults.add(Fault(quota=quota, after=1))
+    emulator.faults.add(Fault(path=POOLS_PATH, quota=quota, after=1))
     assert run_inside(config_for(emulator, batch_size=3, max_concurrency=1, **settings)).ids == IDS
     (waited,) = waits
     assert waited_for <= waited <= waited_for * 1.25
@@ -309,7 +317,7 @@ def test_no_log_shows_the_token_whatever_happens(emulator: Emulator) -> None:
 def test_an_odd_redirect_is_told_without_what_it_may_hide(
     emulator: Emulator, location: str
 ) -> None:
-    emulator.faults.add(Fault(status=302, headers={"Location": location}))
+    emulator.faults.add(Fault(path=POOLS_PATH, status=302, headers={"Location": location}))
     with pytest.raises(TolokaError, match=r"pools: .*(302|redirect)") as error:
         run_inside(config_for(emulator))
     assert "SECRET" not in str(error.value)
@@ -319,8 +327,8 @@ def test_an_odd_redirect_is_told_without_what_it_may_hide(
 def test_what_is_cut_off_is_a_broken_answer_however_deep(
     emulator: Emulator, waits: list[float], body: str
 ) -> None:
-    emulator.faults.add(Fault(body=body))
-    emulator.faults.add(Fault(status=500, body=body))
+    emulator.faults.add(Fault(path=POOLS_PATH, body=body))
+    emulator.faults.add(Fault(path=POOLS_PATH, status=500, body=body))
     assert run_inside(config_for(emulator)).ids == IDS
     assert len(waits) == 2
 
@@ -382,7 +390,7 @@ def test_nothing_that_a_server_says_acts_on_the_terminal(
     emulator.faults.add(Fault(**{"status": 400, **fault, "body": body}))
     run = run_process(config=config_for(emulator))
     assert run.status == 1
-    assert "Toloka answered" in run.log.splitlines()[-1]
+    assert "Toloka answered" in run.failure
     assert all(line.isprintable() for line in run.log.split("\n"))
 
 
@@ -423,7 +431,7 @@ def test_no_part_of_a_token_is_left_where_a_message_is_cut(
 
 def test_names_of_the_server_do_not_act_on_the_terminal_either(emulator: Emulator) -> None:
     row = {"id": "1", "created": "2024-01-01T00:00:00", f"field{ESCAPES[:-1]}": 1}
-    emulator.faults.add(Fault(body={"items": [row], "has_more": False}))
+    emulator.faults.add(Fault(path=POOLS_PATH, body={"items": [row], "has_more": False}))
     run = run_process(config=config_for(emulator))
     assert run.status == 0
     assert "unknown field" in run.log

@@ -10,7 +10,8 @@ import pytest
 
 from tap_toloka.errors import RefusedError
 from tap_toloka.fetch import Listing, Reading, Refusal, Source, fetch_pages
-from tap_toloka.pages import IdCursor, PageReader, RowFields
+from tap_toloka.pages import IdCursor, PageReader
+from tap_toloka.rows import RowFields
 from tests.bare_server import api_at, bare_server
 
 if TYPE_CHECKING:

@@ -330,6 +330,11 @@ def test_a_range_that_no_row_can_be_in_is_found(bounds: dict[str, Any], *, empty
     assert bool([*ALL.empty_ranges(ALL.normal(bounds))]) == empty
 
 
+def test_no_range_is_empty_where_only_toloka_knows_the_order() -> None:
+    assert errors_of({"apps": {"id_gt": "b", "id_lt": "A"}}) == []
+    assert errors_of({"webhook_subscriptions": {"id_gt": "b", "id_lt": "A"}})
+
+
 def test_a_filter_that_can_match_nothing_is_refused_with_its_name() -> None:
     (error,) = errors_of({"pools": {"id_gt": 5, "id_lte": 5}})
     assert error == "filters.pools: id_gt and id_lte leave nothing between them"

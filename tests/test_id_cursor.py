@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_toloka.pages import IdCursor, PageReader, RowFields
+from tap_toloka.pages import IdCursor, PageReader
+from tap_toloka.rows import RowFields
 from tests.runner import bare_response
 
 if TYPE_CHECKING:
@@ -18,11 +20,14 @@ if TYPE_CHECKING:
     import requests
 
 
+texts = st.text("0123456789abcdefABCDEF-zZ", min_size=1, max_size=12)
+
+
 def new_cursor(
     start: str | None = None,
     end: str | None = None,
     *,
-    order: Callable[[str], Any] = int,
+    order: Callable[[str], Any] | None = int,
     id_field: str | None = "id",
     rows_in: str | None = "items",
 ) -> IdCursor:
@@ -184,6 +189,65 @@ def test_ids_of_two_kinds_may_be_in_one_list() -> None:
         cursor.advance(page("QWe", has_more=True))
 
 
+# Where only Toloka knows the order of ids
+
+
+def test_ids_may_be_in_an_order_that_only_toloka_knows() -> None:
+    cursor = new_cursor(order=None)
+    cursor.advance(page("b", "C", "a", has_more=True))
+    assert cursor.current_value == "a"
+    cursor.advance(page("0", "B", has_more=False))
+    assert cursor.finished
+
+
+@pytest.mark.parametrize(
+    ("ids", "repeated"),
+    [
+        (["d", "d"], "d"),  # twice on a page
+        (["c"], "c"),  # after itself
+        (["b"], "b"),  # on the last page
+        (["e", "A"], "A"),  # the last one of an earlier page
+        (["start"], "start"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("has_more", [True, False])
+def test_ids_that_repeat_are_an_error_and_the_cursor_stays(
+    ids: list[str], repeated: str, *, has_more: bool
+) -> None:
+    cursor = new_cursor("start", order=None)
+    cursor.advance(page("B", "A", has_more=True))
+    cursor.advance(page("b", "c", has_more=True))
+    with pytest.raises(ValueError, match=f"ids repeat: '{repeated}' was listed before"):
+        cursor.advance(page(*ids, has_more=has_more))
+    assert cursor.current_value == "c"
+    cursor.advance(page("d", has_more=False))
+    assert cursor.finished
+
+
+@given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 20))
+def test_a_list_that_goes_round_in_circles_ends_in_an_error(size: int, length: int, n: int) -> None:
+    ids = itertools.chain(map(str, range(n)), itertools.cycle(f"again {k}" for k in range(length)))
+    cursor = new_cursor(order=None)
+
+    def read_on(pages: int) -> None:
+        for _ in range(pages):
+            cursor.advance(page(*itertools.islice(ids, size), has_more=True))
+
+    with pytest.raises(ValueError, match="ids repeat"):
+        read_on(pages=n // size + length + 2)
+
+
+def test_ids_sorted_in_one_order_and_compared_in_another_are_an_error() -> None:
+    """Such a server would pass over rows: `D` would never be listed."""
+    listed = ["a", "B", "c", "D"]
+    cursor = new_cursor(order=None)
+    cursor.advance(page("a", "B", has_more=True))
+    rest = [id_ for id_ in listed if id_ > "B"]
+    with pytest.raises(ValueError, match="ids repeat: 'a' was listed before"):
+        cursor.advance(page(*rest[:2], has_more=True))
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -216,7 +280,16 @@ def test_any_list_is_read_whole_whatever_its_ids(ids: set[int], size: int) -> No
     assert read == listed
 
 
-texts = st.text("0123456789abcdefABCDEF-zZ", min_size=1, max_size=12)
+@given(st.permutations([f"{n}" for n in range(30)]), st.integers(0, 30), st.integers(1, 7))
+def test_any_list_is_read_whole_whatever_the_order(ids: list[str], count: int, size: int) -> None:
+    listed = ids[:count]
+    cursor, read = new_cursor(order=None), list[str]()
+    while not cursor.finished:
+        start = listed.index(cursor.current_value) + 1 if cursor.current_value else 0
+        read += listed[start : start + size]
+        more = len(listed) > start + size
+        cursor.advance(page(*listed[start : start + size], has_more=more))
+    assert read == listed
 
 
 @given(st.sets(texts, max_size=60), st.integers(1, 7))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -21,6 +22,7 @@ from tap_toloka.streams.assignments import Assignments
 from toloka_emulator import (
     NEW_POOLS,
     Emulator,
+    Fault,
     account_after,
     account_of_next_run,
     make_pools,
@@ -206,14 +208,36 @@ def test_a_postgres_that_does_not_start_is_an_error_in_one_line(project: Project
 
 
 def test_ctrl_c_leaves_nothing_running_and_the_next_run_works(project: Project) -> None:
-    with subprocess.Popen(RUN, cwd=project.root, stdout=subprocess.DEVNULL) as process:
-        log = project.root / ".run/meltano.log"
-        while not (log.exists() and "Beginning sync" in log.read_text()):
-            assert process.poll() is None
-            time.sleep(0.1)
+    terminal, its_stdout = pty.openpty()
+    with subprocess.Popen(RUN, cwd=project.root, stdout=its_stdout) as process:
+        os.close(its_stdout)
+        shown = ""
+        while "streams, app_projects" not in shown and "streams, assignments" not in shown:
+            shown += re.sub(r"\x1b\[[\d;]*m", "", os.read(terminal, 65_536).decode())
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(30) == 130
+    shown = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+    assert "\x1b[?25h" in shown, "the cursor is there again"
     assert still_running(project) == []
     again = make_run(project)
     assert again.returncode == 0, again.stdout + again.stderr
     assert summary(again.stdout)["pools"][2] == "63"
+
+
+def test_a_run_in_which_a_stream_fails_shows_why(project: Project, database: Database) -> None:
+    with Emulator(make_pools(20)) as emulator:
+        emulator.faults.add(Fault(path="*/skills", status=403, times=None))
+        (project.root / ".env").write_text(
+            f"TAP_TOLOKA_TOKEN={emulator.key}\n"
+            f"TAP_TOLOKA_API_URL={emulator.url}\n"
+            'TAP_TOLOKA__SELECT=\'["pools.*", "skills.*"]\'\n'
+            f"TARGET_POSTGRES_SQLALCHEMY_URL={database.url}\n"
+        )
+        done = make_run(project)
+    assert done.returncode == 1
+    why, total, last = done.stderr.splitlines()
+    assert " skills " in why
+    assert "failed because Toloka answered 403" in why
+    assert "1 of 2 streams read, 1 failed (skills), 20 rows" in total
+    assert last.startswith("make run: meltano run failed with status 1, see ")

@@ -92,7 +92,7 @@ def test_a_stream_map_that_fails_with_a_row_is_one_line_with_stream_and_expressi
         test = run_process("--test", config=config)
     assert run.status == test.status == 1
     assert "Traceback" not in run.log + test.log
-    for line in (run.log.splitlines()[-1], next(x for x in test.log.splitlines() if cause in x)):
+    for line in (run.failure, next(x for x in test.log.splitlines() if cause in x)):
         assert "ERROR" in line
         assert "pools" in line
         assert cause in line
@@ -105,4 +105,4 @@ def test_a_mapped_value_that_cannot_be_printed_is_one_line() -> None:
         run = run_process(config=config)
     assert run.status == 1
     assert "Traceback" not in run.log
-    assert re.search(r"pools: row \d+ could not be transformed: UnicodeEncodeError", run.log)
+    assert re.search(r"because row \d+ could not be transformed: UnicodeEncodeError", run.failure)

@@ -89,6 +89,8 @@ def account(pools: bytes, assignments: bytes) -> Callable[[Request], Answer]:
     """Answer with these pools, and these assignments in the first of them."""
 
     def answer(request: Request) -> Answer:
+        if request.path.endswith("/requester"):
+            return 200, b'{"id": "566ec2b0ff0deeaae5f9d500629de162"}'
         if request.path.endswith("/pools"):
             return 200, pools
         if request.path.endswith("/assignments") and request.params["pool_id"] == "1":
@@ -131,29 +133,64 @@ def test_whatever_people_write_is_in_postgres_row_for_row(
 
 
 @pytest.mark.parametrize(
-    ("row", "message"),
+    ("row", "kept"),
     [
-        ('"solutions": [{"output_values": 7}]', r"`solutions\[0\]\.output_values`\. Deselect"),
-        ('"solutions": [{"output_values": {"a": 1e131072}}]', "Number out of range: 1e131072 at"),
-        ('"submitted": "soon"', "'soon' is not a date at `submitted`. Deselect"),
+        ('"solutions": [{"output_values": 7}]', {"solutions[0].output_values": 7}),
+        (
+            '"solutions": [{"output_values": {"a": 1e131072}}]',
+            {"solutions[0].output_values.a": "1e131072"},
+        ),
+        ('"submitted": "soon"', {"submitted": "soon"}),
         (
             f'"solutions": {"[" * 100_000}{"]" * 100_000}',
-            "is nested too deeply. Restrict `filters`",
+            {"solutions": "[" * 100_000 + "]" * 100_000},
         ),
     ],
+    ids=["type", "number", "date", "depth"],
 )
-def test_a_row_that_cannot_be_loaded_ends_the_run_at_once_and_is_named(
-    row: str, message: str
-) -> None:
-    good, bad = f'{{"id": "0a--1", {DATES}}}', f'{{"id": "0a--2", "pool_id": "1", {DATES}, {row}}}'
-    with bare_server(account(page('{"id": "1"}'), page(good, bad))) as (url, requests):
+def test_a_value_that_does_not_fit_is_kept_beside_its_row(row: str, kept: Json) -> None:
+    good, odd = f'{{"id": "0a--1", {DATES}}}', f'{{"id": "0a--2", "pool_id": "1", {DATES}, {row}}}'
+    with bare_server(account(page('{"id": "1"}'), page(good, odd))) as (url, requests):
         run = run_process(
             config={**SETTINGS, "api_url": url}, catalog=catalog_of(stream="assignments")
+        )
+    assert (run.status, run.ids) == (0, ["0a--1", "0a--2"]), run.log
+    assert [record.get("_misfits") for record in run.records] == [None, kept]
+    (warning,) = [line for line in run.log.splitlines() if "WARNING" in line]
+    assert "assignments: row 0a--2 (pool_id 1): `" in warning
+    assert "report this line" in warning
+    assert len([one for one in requests if one.path.endswith("/assignments")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "message"),
+    [
+        ({}, ['"created": "soon"'], r"row 0a--2 \(pool_id 1\) .*none of its dates"),
+        ({}, [f'{DATES}, "pool_id": 1, "id": {{}}'], r"`id` is {}, expected text"),
+        (
+            {"on_misfit": "fail"},
+            [f'{DATES}, "solutions": [{{"output_values": 7}}]', f'{DATES}, "submitted": "soon"'],
+            r"row 0a--2 .*`solutions\[0\]\.output_values` is 7.*; row 0a--3 .*`submitted` is .soon",
+        ),
+    ],
+    ids=["no date", "key", "fail"],
+)
+def test_a_row_that_cannot_be_used_ends_the_run_at_once_and_is_named(
+    settings: Json, rows: list[str], message: str
+) -> None:
+    good = f'{{"id": "0a--1", {DATES}}}'
+    odd = [f'{{"id": "0a--{n}", "pool_id": "1", {row}}}' for n, row in enumerate(rows, 2)]
+    with bare_server(account(page('{"id": "1"}'), page(good, *odd))) as (url, requests):
+        run = run_process(
+            config={**SETTINGS, "api_url": url, **settings},
+            catalog=catalog_of(stream="assignments"),
         )
     assert run.status == 1
     assert run.records == []
     assert "Traceback" not in run.log
-    assert re.search(rf"assignments: row 0a--2 \(pool_id 1\) .*{message}", run.log.splitlines()[-1])
+    assert re.search(
+        rf"assignments .* failed because row 0a--2 \(pool_id 1\) .*{message}", run.failure
+    )
     assert len([one for one in requests if one.path.endswith("/assignments")]) == 1
 
 

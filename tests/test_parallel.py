@@ -17,8 +17,15 @@ from tap_toloka.errors import TolokaError
 from tap_toloka.pages import IdCursor, Page
 from tap_toloka.parallel import Pace, StoppedError, Threads
 from tap_toloka.splitting import PARTS_PER_PAGE, Splitter
-from tests.runner import config_for, no_waiting, run_inside, threads_of_tap, wait_until
-from toloka_emulator import Emulator, Fault, make_pool, make_pools
+from tests.runner import (
+    config_for,
+    no_waiting,
+    requests_for_rows,
+    run_inside,
+    threads_of_tap,
+    wait_until,
+)
+from toloka_emulator import Emulator, Fault, make_pool, make_pools, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +65,7 @@ def ids_of(drawn: list[tuple[int, int, int]]) -> list[int]:
 
 def without(emulator: Emulator, sort: str) -> int:
     """Count the requests to the emulator but for those with a sort."""
-    return sum(request.params["sort"] != sort for request in emulator.requests)
+    return sum(request.params["sort"] != sort for request in requests_for_rows(emulator))
 
 
 def waste(lists: int, pages: int, threads: int) -> float:
@@ -132,10 +139,25 @@ def test_each_row_comes_once_whatever_the_split_and_whatever_fails(  # noqa: PLR
             max_concurrency=max_concurrency,
             filters={stream: filters},
         )
-        asked = len(emulator.requests)
+        asked = len(requests_for_rows(emulator))
     assert sorted(run.ids, key=order) == sorted(wanted, key=order)
     pages = max(math.ceil(len(wanted) / batch_size), 1)
     assert asked <= pages + waste(1, pages, max_concurrency) + 2 * len(owners) + len(faults)
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 8])
+def test_a_list_in_an_order_that_only_toloka_knows_is_read_whole_and_never_split(
+    max_concurrency: int,
+) -> None:
+    projects = [*make_rows("app_projects", 1_000)]
+    ids = [row["id"] for row in projects]
+    sizes = {"batch_size": 20, "max_concurrency": max_concurrency}
+    with Emulator(rows={"app_projects": projects}) as emulator:
+        run = run_inside(config_for(emulator, **sizes), stream="app_projects")
+        asked = [request.params for request in requests_for_rows(emulator)]
+    assert run.ids == sorted(ids, key=lambda id_: (id_.lower(), id_)) != sorted(ids)
+    assert [params.get("id_gt") for params in asked] == [None, *run.ids[19:-1:20]]
+    assert all(params.keys() <= {"sort", "limit", "id_gt"} for params in asked)
 
 
 @given(
@@ -279,14 +301,14 @@ def test_no_thread_idles_for_long_and_few_requests_are_wasted(ids: list[int], tu
 def test_one_page_costs_one_request() -> None:
     with Emulator(pools=make_pools(300, seed=20)) as emulator:
         assert len(run_inside(config_for(emulator)).ids) == 300
-        assert len(emulator.requests) == 1
+        assert len(requests_for_rows(emulator)) == 1
 
 
 def test_one_connection_is_one_connection() -> None:
     with Emulator(pools=make_pools(1000, seed=21), latency=0.01) as emulator:
         run = run_inside(config_for(emulator, max_concurrency=1))
         assert len(run.ids) == 1000
-        assert len(emulator.requests) == 4
+        assert len(requests_for_rows(emulator)) == 4
         assert without(emulator, "-id") == 4
         assert emulator.most_in_flight == 1
     assert run.ids == sorted(run.ids, key=int)
@@ -296,7 +318,7 @@ def test_requests_are_under_way_at_once_but_no_more_than_wanted() -> None:
     with Emulator(pools=make_pools(3000, seed=22), latency=0.1) as emulator:
         run_inside(config_for(emulator, batch_size=30, max_concurrency=5))
         assert emulator.most_in_flight == 5
-        assert len(emulator.requests) <= 100 * 1.2
+        assert len(requests_for_rows(emulator)) <= 100 * 1.2
 
 
 def test_the_greatest_id_is_asked_for_within_the_same_filters() -> None:
@@ -306,7 +328,7 @@ def test_the_greatest_id_is_asked_for_within_the_same_filters() -> None:
     with Emulator(pools=rows) as emulator:
         filters = {"project_id": "1", "id_lt": "80"}
         run_inside(config_for(emulator, batch_size=5, filters={"pools": filters}))
-        (greatest,) = [r.params for r in emulator.requests if r.params["sort"] == "-id"]
+        (greatest,) = [r.params for r in requests_for_rows(emulator) if r.params["sort"] == "-id"]
     assert dict(greatest) == {"sort": "-id", "limit": "1", **filters}
 
 
@@ -337,7 +359,7 @@ def test_whoever_reads_slowly_holds_the_fetchers_back(monkeypatch: pytest.Monkey
         def write_slowly(_writer: Any, _stream: str, rows: list[Any], *_: Any) -> None:
             time.sleep(0.05)
             written.append(len(rows))
-            ahead.append(len(emulator.requests) - len(written))
+            ahead.append(len(requests_for_rows(emulator)) - len(written))
 
         written: list[int] = []
         monkeypatch.setattr("tap_toloka.output.LineWriter.write_rows", write_slowly)

@@ -214,7 +214,7 @@ def test_all_pools_refused_is_an_error_in_one_line(five: Emulator, state: Any) -
     assert run.state
     assert bookmark_of(run) == (state and f"{BOOKMARK}Z")
     assert "Traceback" not in run.log
-    assert "403" in run.log.splitlines()[-1]
+    assert "403" in run.failure
     assert len(skip_warnings(run)) == 5
 
 
@@ -228,7 +228,7 @@ def test_another_error_in_the_middle_ends_the_run(five: Emulator, status: int) -
     assert run.status == 1
     assert bookmark_of(run) == f"{BOOKMARK}Z"
     assert "Traceback" not in run.log
-    assert f"assignments: Toloka answered {status}" in run.log.splitlines()[-1]
+    assert f"failed because Toloka answered {status}" in run.failure
     assert len(requests_for(five)) <= 12 + 2
 
 

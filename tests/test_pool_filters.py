@@ -17,10 +17,7 @@ from tests.pool_streams import (
     serve,
     state_of,
 )
-from tests.runner import (
-    config_for,
-    run_inside,
-)
+from tests.runner import config_for, requests_for_rows, run_inside
 from toloka_emulator import Emulator, make_pool
 
 if TYPE_CHECKING:
@@ -54,7 +51,7 @@ def test_only_rows_of_chosen_pools_and_projects_are_read(
         run = run_inside(config, stream=stream.name)
         assert pools_requested(emulator, stream) == {*expected}
         assert {str(int(id_.partition("--")[0], 16)) for id_ in run.ids} == {*expected}
-        for request in emulator.requests:
+        for request in requests_for_rows(emulator):
             assert "," not in "".join(request.params.values()), "Toloka takes one"
 
 
@@ -74,7 +71,7 @@ def test_pools_are_listed_with_the_filters_that_toloka_has(
     with Emulator() as emulator:
         config = config_for(emulator, filters={"assignments": chosen})
         run_inside(config, stream="assignments")
-        requests = emulator.requests
+        requests = requests_for_rows(emulator)
     assert [request.path for request in requests] == ["/api/v1/pools", "/api/v1/trainings"]
     for request in requests:
         assert request.params == {"sort": "id", "limit": "300", **params}

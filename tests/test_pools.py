@@ -12,7 +12,14 @@ import pytest
 
 from tap_toloka.errors import TolokaError
 from tap_toloka.tap import TapToloka
-from tests.runner import catalog_of, config_for, expected, run_inside, run_process
+from tests.runner import (
+    catalog_of,
+    config_for,
+    expected,
+    requests_for_rows,
+    run_inside,
+    run_process,
+)
 from toloka_emulator import Emulator, make_pool, make_pools
 
 IN_ONE_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -41,7 +48,7 @@ def test_each_request_asks_for_the_next_page_in_the_order_of_ids() -> None:
     rows = [make_pool(str(id_), "2024-01-01T00:00:00") for id_ in (8, 9, 10, 11, 100)]
     with Emulator(pools=rows) as emulator:
         run_inside(config_for(emulator, batch_size=2, max_concurrency=1))
-        asked = [dict(request.params) for request in emulator.requests]
+        asked = [dict(request.params) for request in requests_for_rows(emulator)]
     assert [params.pop("sort") for params in asked] == ["id"] * 3
     assert [params.pop("limit") for params in asked] == ["2"] * 3
     assert asked == [{}, {"id_gt": "9"}, {"id_gt": "11"}]
@@ -214,7 +221,7 @@ def test_a_value_that_does_not_fit_ends_the_run_and_can_be_deselected() -> None:
         config = config_for(emulator)
         with pytest.raises(TolokaError, match=r"pools: row 1 .* `priority`\. Deselect the field"):
             run_inside(config)
-        assert len(emulator.requests) == 1, "the next answer would be the same"
+        assert len(requests_for_rows(emulator)) == 1, "the next answer would be the same"
         run = run_inside(config, catalog=catalog_of("priority"))
     assert run.ids == ["1"]
 
@@ -269,6 +276,6 @@ def test_a_catalog_may_declare_any_type_for_any_field(kind: dict[str, Any]) -> N
 def test_requests_for_other_streams_are_counted_as_well() -> None:
     with Emulator(pools=make_pools(5)) as emulator:
         run = run_process(config=config_for(emulator), catalog=catalog_of(stream="tasks"))
-        sent = len(emulator.requests)
+        sent = len(requests_for_rows(emulator))
     counts = re.findall(r'"http_request_count","value":(\d+)', run.log)
     assert sum(map(int, counts)) == sent > 5

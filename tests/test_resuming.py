@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_toloka.errors import TolokaError
+from tap_toloka.fetch import Listing
+from tap_toloka.remaining import Remaining
 from tap_toloka.streams import STREAMS
-from tap_toloka.streams.assignments import Assignments
 from tap_toloka.streams.operations import OperationLogs
 from tap_toloka.streams.pools import Pools
 from tests.expected_rows import emulator_of, in_order, open_pool, printed
@@ -314,19 +314,10 @@ def test_an_error_after_the_stop_of_another_stream_keeps_what_that_has_left() ->
     assert len(again.ids) == 40 - len(failed.ids)
 
 
-def test_lists_in_another_order_than_that_of_their_owners_are_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        "tap_toloka.streams.pool_by_pool.sorted",
-        lambda pools, **_: list(pools)[::-1],
-        raising=False,
-    )
-    with (
-        Emulator(pools=[open_pool("1"), open_pool("2")]) as emulator,
-        pytest.raises((ValueError, TolokaError), match="comes after"),
-    ):
-        run_inside(config_for(emulator), stream=Assignments.name)
+def test_lists_in_another_order_than_that_of_their_owners_are_refused() -> None:
+    lists = Remaining(int).listings([Listing(owner="10"), Listing(owner="9")])
+    with pytest.raises(ValueError, match=r"'9', 0\) comes after \('10', 0\)"):
+        list(lists)
 
 
 def test_all_that_a_run_can_leave_is_read_again_as_it_was_written() -> None:

@@ -16,7 +16,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_toloka.streams import STREAMS
 from tap_toloka.tap import TapToloka
 from tests.expected_rows import whole_account
-from tests.runner import TAP, catalog_of, config_for, run_inside, run_process
+from tests.runner import TAP, catalog_of, config_for, requests_for_rows, run_inside, run_process
 from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 API_KEY = "AQVN0123456789012345678.abcdefgh.SECRETSECRET"
@@ -153,7 +153,7 @@ def test_settings_can_come_from_the_environment() -> None:
                 "TAP_TOLOKA_RETRY_QUOTAS": '["MIN", "HOUR"]',
             },
         )
-        (request,) = emulator.requests
+        (request,) = requests_for_rows(emulator)
     assert run.status == 0, run.log
     assert request.params["limit"] == "7"
     assert request.params["status"] == "OPEN"
@@ -211,7 +211,7 @@ def test_a_shared_account_and_a_user_agent_are_sent_along() -> None:
     with Emulator(accounts=["requester-1"]) as emulator:
         run_inside(config_for(emulator, account_id="requester-1", user_agent="us/1"))
         run_inside(config_for(emulator))
-        shared, own = emulator.requests
+        shared, own = requests_for_rows(emulator)
     assert shared.headers["X-Act-Under-Account-ID"] == "requester-1"
     assert shared.headers["User-Agent"] == "us/1"
     assert "X-Act-Under-Account-ID" not in own.headers
@@ -222,7 +222,7 @@ def test_dates_of_filters_reach_toloka_in_utc() -> None:
     with Emulator() as emulator:
         filters = {"created_gt": "2024-01-01T00:30:00+03:00", "created_lt": "2025-01-01T00:00:00Z"}
         run_inside(config_for(emulator, filters={"pools": filters}))
-        (request,) = emulator.requests
+        (request,) = requests_for_rows(emulator)
     assert request.params["created_gt"] == "2023-12-31T21:30:00.000"
     assert request.params["created_lt"] == "2025-01-01T00:00:00.000"
 
@@ -266,8 +266,8 @@ def test_the_connection_test_tells_of_each_stream_whether_it_can_be_read() -> No
     assert "3 streams cannot be read: assignments, skills, user_metadata" in part.log
     assert "403" in part.log
     assert bad.status == 1
-    assert f"{len(STREAMS)} streams cannot be read" in bad.log
-    assert "401" in bad.log
+    (line,) = [line for line in bad.log.splitlines() if "ERROR" in line]
+    assert "Toloka answered 401" in line
     assert "Traceback" not in part.log + bad.log
 
 
@@ -409,7 +409,7 @@ def test_a_boolean_variable_may_be_written_in_several_ways(value: str) -> None:
         "TAP_TOLOKA_MAX_RETRIES": "0",
     }
     run = run_process("--config=ENV", catalog=catalog_of(), env=env)
-    assert "refused" in run.log.splitlines()[-1], "it got as far as the first request"
+    assert "refused" in run.failure, "it got as far as the first request"
 
 
 def test_about_names_the_filters_of_each_stream() -> None:
@@ -457,26 +457,6 @@ def test_other_filters_than_those_of_the_bookmark_are_a_warning(
     assert f"{line}beginning" in caplog.messages
 
 
-@pytest.mark.parametrize("other", [{"environment": "SANDBOX"}, {"account_id": "17"}], ids=str)
-def test_a_bookmark_of_another_account_is_not_used(
-    other: dict[str, str], caplog: pytest.LogCaptureFixture
-) -> None:
-    with Emulator(pools=make_pools(100), accounts=["17"]) as emulator:
-        ours, theirs = config_for(emulator), config_for(emulator, **other)
-        first = run_inside(ours)
-        assert len(run_inside(ours, first.state).records) < 10
-        second = run_inside(theirs, first.state)
-        assert len(second.records) == 100, "nobody has read them there"
-        assert (
-            "Account (`environment`, `account_id`) of pools changed since the last run"
-            in caplog.text
-        )
-        caplog.clear()
-        assert len(run_inside(theirs, second.state).records) < 10
-        assert "starting over" not in caplog.text
-        assert len(run_inside(ours, second.state).records) == 100
-
-
 def test_the_connection_test_says_nothing_bad_of_a_stream_that_can_be_read() -> None:
     with Emulator(rows=whole_account(5, seed=1)) as emulator:
         emulator.faults.add(Fault(path="/api/v1/pools", status=403, times=None))
@@ -494,7 +474,7 @@ def test_quotas_in_a_variable_may_be_written_with_commas(quotas: str) -> None:
     env = {"TAP_TOLOKA_TOKEN": API_KEY, "TAP_TOLOKA_RETRY_QUOTAS": quotas}
     unreachable = {"TAP_TOLOKA_API_URL": "http://127.0.0.1:1", "TAP_TOLOKA_MAX_RETRIES": "0"}
     run = run_process("--config=ENV", catalog=catalog_of(), env={**env, **unreachable})
-    assert "refused" in run.log.splitlines()[-1], "it got as far as the first request"
+    assert "refused" in run.failure, "it got as far as the first request"
 
 
 @pytest.mark.parametrize("variable", ["FILTERS", "ENVIRONMENT", "LOOKBACK_DAYS", "RETRY_QUOTAS"])
@@ -557,20 +537,22 @@ def test_a_standard_output_that_takes_nothing_is_one_line(
     args: list[str], stdout: str, words: str, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({"token": API_KEY, "api_url": "http://127.0.0.1:1"}))
     shell = f"{shlex.join([*TAP, f'--config={config}', *args])} {stdout}"
-    for unbuffered in ("", "1"):
-        done = subprocess.run(
-            ["/bin/bash", "-c", shell],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-        )
-        assert done.returncode == 1
-        assert "Exception ignored" not in done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if "ERROR" in line]
-    assert words in line
+    with Emulator() as emulator:
+        config.write_text(json.dumps(config_for(emulator)))
+        for unbuffered in ("", "1"):
+            done = subprocess.run(
+                ["/bin/bash", "-c", shell],
+                capture_output=True,
+                text=True,
+                check=False,
+                env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            )
+            assert done.returncode == 1
+            assert "Exception ignored" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
+    assert len(lines) == 1 or "0 of 13 streams read, 1 failed" in lines.pop()
+    assert words in lines[-1]
     assert "Traceback" not in done.stderr
 
 

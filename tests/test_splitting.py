@@ -41,6 +41,11 @@ def test_the_order_of_numbers_is_the_order_of_texts(ids: list[str]) -> None:
     assert sorted(ids, key=scale(ids[0]).to_number) == sorted(ids)
 
 
+@given(alike(1))
+def test_ids_have_no_numbers_where_only_toloka_knows_their_order(ids: list[str]) -> None:
+    assert scale_of(ids[0], None) is None
+
+
 @given(alike())
 def test_the_number_of_an_id_leads_back_to_it(ids: list[str]) -> None:
     one, other = ids

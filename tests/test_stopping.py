@@ -13,11 +13,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from singer_sdk.singerlib import StateMessage
 
 from tap_toloka.output import LineWriter
-from tests.runner import TAP, catalog_of, config_for, run_inside
+from tests.runner import (
+    POOLS_PATH,
+    REQUESTER_PATH,
+    TAP,
+    catalog_of,
+    config_for,
+    requests_for_rows,
+    run_inside,
+)
 from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 if TYPE_CHECKING:
@@ -134,20 +143,24 @@ def test_a_slow_reader_gets_whole_lines(
 @pytest.mark.parametrize(
     "fault", [Fault(delay=120), Fault(status=503, headers={"Retry-After": "60"})], ids=str
 )
+@pytest.mark.parametrize("path", [REQUESTER_PATH, POOLS_PATH])
 def test_no_wait_is_sat_out(
-    start: Callable[..., subprocess.Popen[bytes]], signum: signal.Signals, fault: Fault
+    start: Callable[..., subprocess.Popen[bytes]], signum: signal.Signals, fault: Fault, path: str
 ) -> None:
     with Emulator(pools=[make_pool("1", "2024-01-01T00:00:00")]) as emulator:
         state = run_inside(config_for(emulator)).state
         emulator.clear_requests()
-        emulator.faults.add(fault)
+        emulator.faults.add(msgspec.structs.replace(fault, path=path))
         process = start(config_for(emulator, timeout=120), state)
-        wait_for(lambda: process.poll() is not None or emulator.most_in_flight)
+        wait_for(lambda: process.poll() is not None or path in {r.path for r in emulator.requests})
         time.sleep(0.3)
         process.send_signal(signum)
         output, log = process.communicate(timeout=SOON)
     assert process.returncode == STATUS[signum]
-    assert json.loads(output.splitlines()[0])["value"] == state
+    if path == REQUESTER_PATH:
+        assert output == b""
+    else:
+        assert json.loads(output.splitlines()[0])["value"] == state
     assert b"Traceback" not in log
 
 
@@ -213,11 +226,11 @@ def test_a_hangup_that_is_ignored_stays_ignored(
 
 def test_the_next_run_loses_nothing(start: Callable[..., subprocess.Popen[bytes]]) -> None:
     with Emulator(pools=make_pools(900, seed=10)) as emulator:
-        emulator.faults.add(Fault(delay=120, after=2))
+        emulator.faults.add(Fault(path=POOLS_PATH, delay=120, after=2))
         process = start(config_for(emulator, max_concurrency=1))
         assert process.stdout
         loaded = [process.stdout.readline() for _ in range(1 + 600)]
-        wait_for(lambda: len(emulator.requests) == 3)
+        wait_for(lambda: len(requests_for_rows(emulator)) == 3)
         process.send_signal(signal.SIGTERM)
         rest, _ = process.communicate(timeout=SOON)
         ids = {json.loads(line)["record"]["id"] for line in loaded[1:]}
@@ -237,6 +250,7 @@ def test_a_reader_that_went_away_is_told_in_one_line(
         process.stdout.close()
         log = process.stderr.read().decode()
         assert process.wait(SOON) == 1
-    assert "the target stopped reading" in log.splitlines()[-1]
+    assert "failed because the target stopped reading" in log.splitlines()[-2]
+    assert "0 of 1 stream read, 1 failed (pools)" in log.splitlines()[-1]
     assert "Traceback" not in log
     assert "Exception ignored" not in log

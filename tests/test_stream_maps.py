@@ -138,8 +138,8 @@ def test_a_map_that_fails_is_one_line_that_names_stream_row_and_error(
         run = run_process(config=config_for(emulator, stream_maps={"pools": stream_map}))
     assert run.status == 1
     assert "Traceback" not in run.log
-    last = run.log.splitlines()[-1]
-    assert "pools: row 81 could not be transformed" in last
+    last = run.failure
+    assert "because row 81 could not be transformed" in last
     assert message in last
     assert run.records == []
     assert run.state is None
@@ -190,39 +190,60 @@ def test_values_are_printed_in_the_type_that_the_catalog_declares(
     assert run.schema["properties"][name] == declared
 
 
-def test_a_value_that_no_declared_type_can_hold_is_one_line_at_once(emulator: Emulator) -> None:
+def test_a_value_that_no_declared_type_can_hold_is_kept_aside(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    declared = {"type": ["object", "null"], "properties": {"myself": {"type": ["integer", "null"]}}}
+    catalog = catalog_declaring(private_name={"type": ["boolean", "null"]}, owner=declared)
+    run = run_inside(config_for(emulator), catalog=catalog)
+    sent = {row["id"]: row for row in emulator.pools.rows()}
+    assert len(run.records) == len(sent)
+    for record in run.records:
+        row, kept = sent[record["id"]], record.get("_misfits", {})
+        assert row.get("private_name") in {record["private_name"], kept.get("private_name")}
+        assert kept.get("owner.myself") == (row.get("owner") or {}).get("myself")
+    assert len([one for one in caplog.messages if "report this line" in one]) == 2
+
+
+def test_with_on_misfit_fail_such_a_value_is_one_line_at_once(emulator: Emulator) -> None:
     emulator.clear_requests()
     catalog = catalog_declaring(private_name={"type": "integer"})
-    run = run_process(config=config_for(emulator), catalog=catalog)
+    run = run_process(config=config_for(emulator, on_misfit="fail"), catalog=catalog)
     assert run.status == 1
     assert "Traceback" not in run.log
     assert "retrying" not in run.log
-    last = run.log.splitlines()[-1]
-    assert re.search(r"pools: row \d+ could not be transformed: ValueError: private_name: ", last)
-    assert "does not fit the type in the catalog, integer" in last
+    expected = r"because row \d+: `private_name` is .*, expected integer in the catalog"
+    assert re.search(expected, run.failure)
 
 
-@pytest.mark.parametrize(
-    ("value", "settings", "what"),
-    [
-        ("1e999999999999999999999", {"flattening_enabled": True, "flattening_max_depth": 1}, ""),
-        ("9" * 5_000, {"stream_maps": {"pools": {"one": "1"}}}, "out of range"),
-    ],
-    ids=["exponent", "digits"],
-)
-def test_what_cannot_be_looked_into_is_one_line_that_names_the_row(
-    value: str, settings: Row, what: str
+@pytest.mark.parametrize("key", ["id", "created"])
+def test_a_key_that_no_declared_type_can_hold_is_one_line_at_once(
+    emulator: Emulator, key: str
 ) -> None:
-    body = b'{"items": [{"id": "81", "created": "2024-01-01T00:00:00", "owner": {"new": %b}}],'
-    body += b' "has_more": false}'
+    run = run_process(
+        config=config_for(emulator), catalog=catalog_declaring(**{key: {"type": "boolean"}})
+    )
+    assert run.status == 1
+    assert f"`{key}` is " in run.failure
 
+
+@pytest.mark.parametrize("value", ["1e999999999999999999999", "9" * 5_000])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"flattening_enabled": True, "flattening_max_depth": 1},
+        {"stream_maps": {"pools": {"one": "1"}}},
+    ],
+    ids=["flat", "map"],
+)
+def test_numbers_that_cannot_be_looked_into_are_kept_as_text(value: str, settings: Row) -> None:
+    body = b'{"items": [{"id": "81", "created": "2024-01-01T00:00:00", "owner": {"new": %b}}],'
+    body += b' "has_more": false, "id": "the requester, too"}'
     with bare_server(lambda _request: (200, body % value.encode())) as (url, _):
         run = run_process(config={"token": "a.b.c", "api_url": url, **settings})
-    assert run.status == 1
-    assert "Traceback" not in run.log
-    last = run.log.splitlines()[-1]
-    assert "pools: row 81 could not be transformed" in last
-    assert what in last
+    assert run.status == 0, run.log
+    kept = run.records[0]["_misfits"]
+    assert (json.loads(kept) if isinstance(kept, str) else kept) == {"owner.new": value}
 
 
 def test_flattening_says_nothing_of_objects_that_are_null(caplog: pytest.LogCaptureFixture) -> None:
@@ -240,7 +261,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_text_can_hold_every_value(value: Any) -> None:
-    found = retyped(value, TEXT, "x")
+    found = retyped(value, TEXT, "x", [])
     assert found is None or isinstance(found, str)
     if found is not None and not isinstance(value, str):
         assert json.loads(found, parse_float=Decimal) == value
@@ -249,20 +270,21 @@ def test_text_can_hold_every_value(value: Any) -> None:
 @given(JSON, st.sampled_from([{}, {"type": ["object", "array", "null"], "items": {}}]))
 def test_what_fits_is_not_touched(value: Any, declared: Row) -> None:
     if not declared or isinstance(value, (list, dict)):
-        assert retyped(value, declared, "x") is value or retyped(value, declared, "x") == value
+        assert retyped(value, declared, "x", []) == value
 
 
 @given(st.integers() | st.decimals(-99, 99, places=3))
 def test_numbers_survive_the_way_into_text_and_back(number: Any) -> None:
-    text = retyped(number, TEXT, "x")
+    text = retyped(number, TEXT, "x", [])
     if abs(number) < 10**90:
-        assert retyped(text, {"type": "number"}, "x") == number
+        assert retyped(text, {"type": "number"}, "x", []) == number
 
 
 @pytest.mark.parametrize("text", ["", "one", "1.5", "NaN", "Infinity", "1e999999999", "0x1"])
 def test_text_that_is_no_integer_is_not_taken_for_one(text: str) -> None:
-    with pytest.raises(ValueError, match="does not fit the type in the catalog"):
-        retyped(text, {"type": ["integer", "null"]}, "x")
+    misfits: list[Any] = []
+    assert retyped(text, {"type": ["integer", "null"]}, "x", misfits) is None
+    assert misfits == [("x", text, "integer")]
 
 
 def test_our_own_schema_is_never_narrower_than_itself() -> None:
@@ -271,18 +293,60 @@ def test_our_own_schema_is_never_narrower_than_itself() -> None:
         assert not is_narrower(schema, {}), name
 
 
-def test_unknown_fields_within_an_object_are_kept_but_for_flattened_ones(
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"stream_maps": {"pools": {"copy": "id"}}},
+    ],
+    ids=["plain", "map"],
+)
+@pytest.mark.parametrize("deselected", [[], ["owner.myself"]], ids=["", "deselected"])
+def test_unknown_fields_are_kept_at_any_depth(
+    caplog: pytest.LogCaptureFixture, settings: Row, deselected: list[str]
+) -> None:
+    owner = {"id": "x", "myself": True, "new": [1]}
+    pool = make_pool("1", "2024-01-01T00:00:00", priority={"a": 1}, owner=owner, latest={"b": [2]})
+    with Emulator([pool]) as emulator:
+        run = run_inside(config_for(emulator, **settings), catalog=catalog_of(*deselected))
+    (record,) = run.records
+    del owner["myself"]
+    record["owner"].pop("myself", None)
+    assert record["owner"] == owner
+    assert record["_extra"] == {"latest": {"b": [2]}}
+    assert record["_misfits"] == {"priority": {"a": 1}}
+    assert "pools: unknown field 'latest' (not in the schema) is kept in `_extra`" in caplog.text
+
+
+def test_flattening_keeps_unknown_fields_of_objects_in_extra(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    pool = make_pool("1", "2024-01-01T00:00:00", priority=1, owner={"id": "x", "new": [1]})
+    pool = make_pool("1", "2024-01-01T00:00:00", owner={"id": "x", "new": [1]}, latest=2)
+    settings = {"flattening_enabled": True, "flattening_max_depth": 1}
     with Emulator([pool]) as emulator:
-        maps = {"pools": {"cost": "priority * 2"}}
-        mapped = run_inside(config_for(emulator, stream_maps=maps))
-        selected = run_inside(config_for(emulator), catalog=catalog_of("owner.myself"))
+        flat = run_inside(config_for(emulator, **settings))
         assert "Ignoring" not in caplog.text
-        flat = run_inside(config_for(emulator, flattening_enabled=True, flattening_max_depth=1))
-    for run in (mapped, selected):
-        assert run.records[0]["owner"] == {"id": "x", "new": [1]}
-    assert flat.records[0]["owner__id"] == "x"
+        without = run_inside(config_for(emulator, **settings), catalog=catalog_of("_extra"))
+    assert flat.records[0]["owner__id"] == without.records[0]["owner__id"] == "x"
+    assert json.loads(flat.records[0]["_extra"]) == {"latest": 2, "owner.new": [1]}
     assert flat.records[0].keys() <= flat.schema["properties"].keys()
     assert "Ignoring unknown field 'owner__new' in pools" in caplog.text
+    assert "unknown field 'latest' (not in the schema) is ignored" in caplog.text
+
+
+def test_misfits_of_what_is_deselected_within_a_field_are_not_printed() -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", priority=[], owner={"id": {}, "myself": {}})
+    with Emulator([pool]) as emulator:
+        run = run_inside(config_for(emulator), catalog=catalog_of("owner.id"))
+    assert run.records[0]["_misfits"] == {"priority": [], "owner.myself": {}}
+
+
+def test_without_the_column_values_that_do_not_fit_are_only_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", priority=[])
+    with Emulator([pool]) as emulator:
+        run = run_inside(config_for(emulator), catalog=catalog_of("_misfits"))
+    assert "_misfits" not in run.records[0]
+    assert run.records[0]["priority"] is None
+    assert "`priority` is [], expected an integer of 64 bits: set to null" in caplog.text

@@ -31,7 +31,7 @@ from toloka_emulator.data.values import (
     print_exactly,
     read_date,
 )
-from toloka_emulator.server.api import KEY
+from toloka_emulator.server.api import KEY, REQUESTER
 from toloka_emulator.server.emulator import Emulator
 from toloka_emulator.server.faults import Fault
 from toloka_emulator.server.log import Request
@@ -47,6 +47,7 @@ __all__ = [
     "NEW_POOLS",
     "OPEN_POOLS",
     "POOL_IDS",
+    "REQUESTER",
     "RESOURCES",
     "USER_IDS",
     "Account",

@@ -1,4 +1,7 @@
-"""What the apps API has: ready-made solutions, and the projects that use them."""
+"""What the apps API has: ready-made solutions, and the projects that use them.
+
+Their ids are letters and digits. No reference tells whether `A` comes before or after `a`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Apps(TolokaStream):
     page_cap = 1_000
     replication_key = None
     rows_in = "content"
-    filters = Filters(lang=Text(), id=IdRange(str))
+    filters = Filters(lang=Text(), id=IdRange(None))
 
 
 class AppProjects(TolokaStream):
@@ -50,7 +53,7 @@ class AppProjects(TolokaStream):
         parent_app_project_id=Text(),
         requester_ids=Texts(),
         name=TextRange(changing=True),
-        id=IdRange(str),
+        id=IdRange(None),
         created=DateRange(),
     )
 
@@ -70,9 +73,10 @@ class AppByApp(TolokaStream):
         ids = [project["id"] for project in lists.rows(AppProjects, ("id",))]
         if lists.limit is None:
             self.warn_of_missing("app_project_id", wanted.difference(ids))
-        for id_ in sorted(ids):
-            if not wanted or id_ in wanted:
-                yield from self.changed_since(Listing(path={"app_project_id": id_}, owner=id_))
+        ids = sorted(id_ for id_ in ids if not wanted or id_ in wanted)
+        self.owners_found = len(ids)
+        for id_ in ids:
+            yield from self.changed_since(Listing(path={"app_project_id": id_}, owner=id_))
 
 
 class AppBatches(AppByApp):
@@ -97,7 +101,7 @@ class AppBatches(AppByApp):
         ),
         name=TextRange(changing=True),
         app_project_id=Owners(str),
-        id=IdRange(str),
+        id=IdRange(None),
         created=DateRange(),
     )
 
@@ -122,7 +126,7 @@ class AppItems(AppByApp):
         ),
         batch_id=Text(),
         app_project_id=Owners(str),
-        id=IdRange(str),
+        id=IdRange(None),
         created=DateRange(),
         finished=DateRange(),
     )

@@ -31,6 +31,7 @@ class Operations(TolokaStream):
     filters = Filters(
         type=Choice(
             "ANALYTICS",
+            "KNOWN_SOLUTIONS.GENERATE",
             "POOL.ARCHIVE",
             "POOL.CLONE",
             "POOL.CLOSE",
@@ -81,6 +82,7 @@ class OperationByOperation(TolokaStream):
         ]
         # Only now Toloka's clock is known for certain.
         kept = dates.shifted(self.run_began, days=-self.kept_days) if self.kept_days else ""
+        listings = []
         for operation in sorted(operations, key=itemgetter("id")):
             id_, finished = operation["id"], operation["finished"]
             start = self.progress.start_of(id_)
@@ -93,7 +95,9 @@ class OperationByOperation(TolokaStream):
                     fields={"operation_id": id_, "operation_finished": finished},
                     owner=id_,
                 )
-                yield self.filtered(listing, {})
+                listings.append(self.filtered(listing, {}))
+        self.owners_found = len(listings)
+        yield from listings
 
 
 class OperationLogs(OperationByOperation):

@@ -10,6 +10,7 @@ from typing_extensions import override
 from tap_toloka import dates
 from tap_toloka.client import TolokaStream
 from tap_toloka.fetch import Listing
+from tap_toloka.misfits import MISFITS
 from tap_toloka.streams.pools import Pools
 from tap_toloka.streams.trainings import Trainings
 
@@ -35,6 +36,7 @@ _FIELDS_OF_BOTH = (
     "last_started",
     "last_stopped",
     "assignment_max_duration_seconds",
+    MISFITS,
 )
 
 
@@ -55,8 +57,7 @@ class PoolByPool(TolokaStream):
             or (start := self.progress.start_of(pool["id"])) is None
             or self.can_change_after(pool, start.date)
         ]
-        if lists.limit is None:
-            self.logger.info("Reading %s of %d pools", self.name, len(pools))
+        self.owners_found = len(pools)
         for pool in pools:
             listing = Listing(params={"pool_id": pool["id"]}, owner=pool["id"])
             start = self.progress.start_of(pool["id"])
@@ -77,7 +78,7 @@ class PoolByPool(TolokaStream):
         """
         stopped = max(pool[name] or "" for name in ("created", "last_started", "last_stopped"))
         duration = pool["assignment_max_duration_seconds"]
-        if pool["status"] not in cls.ended or not stopped or duration is None:
+        if pool["status"] not in cls.ended or not stopped or duration is None or pool[MISFITS]:
             return True
         review = pool.get("auto_accept_period_day") or LONGEST_REVIEW_DAYS
         return dates.shifted(stopped, days=review + APPEAL_DAYS, seconds=duration) > date

@@ -93,5 +93,7 @@ class UserMetadata(TolokaStream):
         pools = list(matching_pools(self, lists))
         listings = [Listing(params={"pool_id": pool["id"]}, owner=pool["id"]) for pool in pools]
         seen = lists.rows(Assignments, ("user_id",), listings=listings)
-        for user_id in sorted({assignment["user_id"] for assignment in seen} - {None, ""}):
+        user_ids = sorted({assignment["user_id"] for assignment in seen} - {None, ""})
+        self.owners_found = len(user_ids)
+        for user_id in user_ids:
             yield Listing(path={"user_id": user_id}, owner=user_id)

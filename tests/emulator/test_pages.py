@@ -127,6 +127,11 @@ def test_the_apps_api_pages_its_content(all_lists: Emulator, name: str, cursor: 
         assert len(page["content"]) == min(100, len(wanted))
 
 
+def test_ids_of_the_apps_api_sort_by_letter_before_case(all_lists: Emulator) -> None:
+    listed = [row["id"] for row in rows_of(all_lists, "apps", limit=1_000)]
+    assert listed == sorted(listed, key=str.casefold) != sorted(listed)
+
+
 def test_a_page_of_a_pool_costs_no_more_among_many_pools() -> None:
     table = Table(RESOURCES["assignments"])
     row = b'{"id":"%05d","pool_id":"%d","user_id":"u","created":"2026-01-01T00:00:00"}'

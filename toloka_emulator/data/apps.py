@@ -20,14 +20,33 @@ PROJECT_ERROR = {
 }
 
 
+STRING = {"type": "string"}
+EXAMPLES: tuple[object, ...] = (
+    [],  # openapi
+    [{"description": "Cats", "items": [1, 2]}],
+    {},  # toloka-kit's tests
+    {"text": "Кот?", "label": "cat"},
+)
+
+
 def _app(dice: Dice, _at: datetime, _facts: Json) -> Json:
     return {
         "id": dice.app_id(),
         "name": dice.pick(values.NAMES),
         "image": "https://example.com/product_relevance_large.png",
         "description": dice.pick(values.NAMES),
-        "examples": [] if dice.chance(0.5) else [{"description": "Cats", "items": [1, 2]}],
+        "examples": dice.pick(EXAMPLES),
         "default_item_price": dice.pick(values.AMOUNTS),
+        # toloka-kit 1.2.3 and its tests
+        "constraints_description": dice.pick(values.NAMES),
+        "param_spec": {"fields": {"required": ["name"], "properties": {"name": STRING}}},
+        "input_spec": {"id": {**STRING, "required": False, "hidden": False}},
+        "output_spec": {"результат": {"type": "array_string", "required": True, "hidden": False}},
+        "input_format_info": {
+            "examples": {"id": "1", "text": dice.pick(values.NAMES)},
+            "input_fields": [{"name": "text", "description": "Text"}],
+            "format_description": "A TSV or JSON file for all items",
+        },
     }
 
 

@@ -145,6 +145,8 @@ def _view(dice: Dice) -> Json:
         # The openapi says array; toloka-kit 1.2.3 writes and reads JSON in a text.
         "config": json.dumps({"view": view}, ensure_ascii=False),
         "lock": {"core": "1.15.0", "view.text": "1.2.0"},
+        "inferDataSpec": dice.chance(0.5),  # as the next one, toloka-kit 1.2.3 and its tests
+        "inputExample": dice.pick(([], [{"image": "https://example.com/1.png"}], {"text": "Кот?"})),
         "settings": settings,
         "localizationConfig": {"keys": '"key": "button", "defaultValue": "Done"'},
     }
@@ -165,6 +167,8 @@ def _training(dice: Dice, at: datetime, facts: Json) -> Json:
     """Make a training without its type: the list of pools tells it, that of trainings does not."""
     own_instructions = dice.chance(0.5)
     row = {
+        "private_comment": dice.pick(values.COMMENTS),  # as the next one, Toloka's guides
+        "public_description": dice.pick(values.NAMES),
         "inherited_instructions": not own_instructions,
         "public_instructions": dice.pick(values.INSTRUCTIONS) if own_instructions else "",
         "may_contain_adult_content": dice.chance(0.2),
@@ -212,7 +216,7 @@ def _pool_settings(dice: Dice) -> Json:
     if dice.chance(0.3):
         quality_control["training_requirement"] = {
             "training_pool_id": "31226418",
-            "training_passing_skill_value": dice.randrange(101),
+            "training_passing_skill_value": dice.pick((80, 100, Decimal("66.50"))),
         }
     if dice.chance(0.2):
         quality_control["captcha_frequency"] = dice.pick(("LOW", "MEDIUM", "HIGH"))

@@ -13,7 +13,7 @@ STATUSES = RESOURCES["assignments"].filters["status"].values
 LOCALIZATION: Json = {"default_language": "EN", "additional_languages": [{"language": "RU"}]}
 MEDIA = (("image/jpeg", "jpg"), ("audio/mpeg", "mp3"), ("application/pdf", "pdf"))
 # What operations of a type have as parameters and as details.
-OPERATIONS: dict[str, tuple[Json, Json | None]] = {
+OPERATIONS: dict[str, tuple[Json, object]] = {
     "POOL.OPEN": ({"pool_id": "36502086"}, None),
     "POOL.CLONE": ({"pool_id": "36502086"}, {"pool_id": "36502087"}),
     "TRAINING.ARCHIVE": ({"training_id": "31226418"}, {}),
@@ -26,7 +26,17 @@ OPERATIONS: dict[str, tuple[Json, Json | None]] = {
         {"value": [{"name": "completion_percentage", "subject": "POOL", "subject_id": "36502086"}]},
         {"value": [{"result": {"type": "NORMAL", "value": Decimal("96.50")}}]},
     ),
+    "KNOWN_SOLUTIONS.GENERATE": (
+        {"pool_id": "36502086", "poolName": "Cats", "project_id": "81776", "projectName": "Cats"},
+        {},
+    ),
 }
+# The openapi has objects only; to toloka-kit 1.2.3 and the Java SDK details are any JSON.
+ANY_DETAILS: tuple[object, ...] = (
+    {"tasks_count": 3},
+    ["36502087", {"pool_id": "36502088", "count": Decimal("2.50")}],
+    3,
+)
 
 
 def _task(dice: Dice, at: datetime, facts: Json) -> Json:
@@ -175,6 +185,8 @@ def _operation(dice: Dice, at: datetime, facts: Json) -> Json:
     kind = facts.get("type") or dice.pick([*OPERATIONS])
     status = facts.get("status") or dice.pick(("PENDING", "RUNNING", "SUCCESS", "SUCCESS", "FAIL"))
     parameters, details = OPERATIONS.get(kind, ({"pool_id": "36502086"}, {}))
+    if kind == "KNOWN_SOLUTIONS.GENERATE":
+        details = dice.pick(ANY_DETAILS)
     row = {
         "id": dice.uuid(),
         "type": kind,

@@ -121,7 +121,7 @@ def _read_param(query: Query, resource: Resource, name: str, value: str, times: 
         query.ids.append((suffix, _convert(resource.key, value, "INVALID_VALUE")))
     elif name == "after_id" and resource.answers == "content":
         # apps openapi: "used for cursor pagination"; toloka-kit pages by `id_gt` alike.
-        query.ids.append(("gt", value))
+        query.ids.append(("gt", resource.key(value)))
     else:
         _read_filter(query, resource, name, value)
 

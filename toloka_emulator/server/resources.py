@@ -35,13 +35,14 @@ class Resource:
 
     A list answers with pages of `items`, or in the apps API of `content`; with a bare `array` of
     all; `rows` come one by one by their ids only; or there is `one` row alone. Ids are decimal
-    numbers, ordered as such, or texts, or integers that are positions.
+    numbers, ordered as such, or texts, or integers that are positions. Texts are ordered by code
+    point, or collated: by letters first, and by case only where these are the same.
     """
 
     path: str  # {…} stands for the id of a parent; a single row is at `path/{id}`
     answers: Literal["items", "content", "array", "rows", "one"] = "items"
     cap: int = 0  # the most rows that `limit` may ask for
-    ids: Literal["numbers", "texts", "positions"] = "texts"
+    ids: Literal["numbers", "texts", "collated", "positions"] = "texts"
     id_field: str = "id"  # holds the id, and names the filters of it
     single: bool = True  # whether there is a path for a single row
     # Fields that are given to the emulator, and kept from its answers: what tells the parent, and
@@ -105,6 +106,8 @@ class Resource:
         Raises:
             ValueError: The id should be a decimal number and is not.
         """
+        if self.ids == "collated":
+            return f"{row_id.casefold()} {row_id}"
         return row_id if self.ids == "texts" else as_number(row_id)
 
 
@@ -134,6 +137,7 @@ _FOLDERS = ("AUTOMATIC_NOTIFICATION", "IMPORTANT", "INBOX", "OUTBOX", "UNREAD")
 _SCOPES = ("ALL_PROJECTS", "POOL", "PROJECT", "SYSTEM")
 _OPERATIONS = (
     "ANALYTICS",
+    "KNOWN_SOLUTIONS.GENERATE",  # toloka-kit 1.2.3
     *(f"POOL.{action}" for action in ("ARCHIVE", "CLONE", "CLOSE", "OPEN")),
     "PROJECT.ARCHIVE",
     "SOLUTION.AGGREGATE",
@@ -276,14 +280,20 @@ RESOURCES = {
     ),
     "requester": Resource(path="/api/v1/requester", answers="one", single=False),
     "user_metadata": Resource(path="/api/v1/user-metadata", answers="rows"),
-    # The openapi of the apps API.
+    # The openapi of the apps API. It does not tell how ids are ordered: as a database may do it
+    # that is not the one of the other lists.
     "apps": Resource(
-        path="/api/app/v0/apps", answers="content", cap=1_000, filters={"lang": Filter("ignored")}
+        path="/api/app/v0/apps",
+        answers="content",
+        cap=1_000,
+        ids="collated",
+        filters={"lang": Filter("ignored")},
     ),
     "app_projects": Resource(
         path="/api/app/v0/app-projects",
         answers="content",
         cap=5_000,
+        ids="collated",
         filters={
             **_CREATED,
             "name": Filter("text"),
@@ -300,6 +310,7 @@ RESOURCES = {
         path="/api/app/v0/app-projects/{app_project_id}/items",
         answers="content",
         cap=1_000,
+        ids="collated",
         filters={
             "created": Filter("date", field="created_at"),
             "finished": Filter("date", field="finished_at"),
@@ -312,6 +323,7 @@ RESOURCES = {
         path="/api/app/v0/app-projects/{app_project_id}/batches",
         answers="content",
         cap=1_000,
+        ids="collated",
         filters={
             "created": Filter("date", field="created_at"),
             "name": Filter("text"),
