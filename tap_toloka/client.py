@@ -256,7 +256,7 @@ class TolokaStream(TolokaList, Stream):
     def read_and_write(self, limit: int | None) -> None:
         """Write the rows of all lists, then move the bookmark and write state.
 
-        What an interrupted run left comes first.
+        What an interrupted run left comes first, and may be all.
 
         Args:
             limit: For a test of the connection: most rows to write, of one page, and no more.
@@ -271,7 +271,7 @@ class TolokaStream(TolokaList, Stream):
                 self.get_sync_timer(),
             ):
                 self._read_once(limit, requests.increment, rows.increment)
-                if self.progress.resumes and limit is None:
+                if limit is None and self.progress.is_outdated(self.run_began):
                     del self.progress  # made anew, of what state holds now
                     self._read_once(limit, requests.increment, rows.increment)
         finally:

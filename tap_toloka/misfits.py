@@ -51,7 +51,6 @@ _MOST_WARNINGS = 20
 _MOST_NAMED = 20  # misfits in an error
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)  # JSON's
-_INTEGER = re.compile(rb"-?\d+")
 _INDEX = re.compile(r"\[\d+\]")
 _LONGEST_INTEGER = 19  # digits of 2**63
 _BY_FIRST_BYTE = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean"}
@@ -230,12 +229,11 @@ class DatePlace(Place):
 
 
 class KeyPlace(Place):
-    """A place that holds a part of a key, in which an integer may come instead of text."""
+    """A place that holds a part of a key: nothing is converted, as rows are told apart by it."""
 
     @override
     def _conversions(self, value: bytes, kind: str) -> Iterable[bytes]:
-        if _INTEGER.fullmatch(value):
-            yield msgspec.json.encode(value.decode())
+        return ()
 
 
 ANY = Place({})

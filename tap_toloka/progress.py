@@ -6,6 +6,7 @@ import typing as t
 from dataclasses import replace
 from functools import cached_property
 
+from tap_toloka import dates
 from tap_toloka.account import combined
 from tap_toloka.errors import TolokaError
 from tap_toloka.state import MOST_SKIPPED, Bookmark, Start, Unfinished
@@ -18,10 +19,16 @@ if t.TYPE_CHECKING:
     from tap_toloka.remaining import Remaining
 
 
+PAUSE_SECONDS = 15 * 60
+"""A run that goes on with one that began no longer ago is as if that had only paused: it does not
+read what is new since. (A run that takes so long does not either.)"""
+
+
 class Progress:
     """The bookmark of one stream in one read of it.
 
-    A run reads a stream once, or twice: what an interrupted run left, and then what is new since.
+    A run reads a stream once, or twice: what an interrupted run left, and, if that began long ago,
+    what is new since.
 
     Args:
         name: The name of the stream.
@@ -83,6 +90,16 @@ class Progress:
             and (not self.is_first or unfinished.since == self._first_start)
         )
         return unfinished if is_usable else None
+
+    def is_outdated(self, run_began: str) -> bool:
+        """Tell whether it goes on with a run that began so long ago that more may be new.
+
+        Args:
+            run_began: When this run began, by Toloka's clock.
+        """
+        return self.resumes is not None and self.resumes.began < dates.shifted(
+            run_began, seconds=-PAUSE_SECONDS
+        )
 
     @property
     def _first_start(self) -> Start | None:

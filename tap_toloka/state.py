@@ -24,7 +24,8 @@ A run that was interrupted leaves `unfinished` beside the bookmark, which it doe
 
 Lists are read in an order that does not change, so what is left of that read are the lists after
 `begun`, and the parts in `left` of those before. The next run reads these, with the same start,
-and moves the bookmark to where that run would have moved it; then it reads what is new since.
+and moves the bookmark to where that run would have moved it. If that run began long ago, it then
+reads what is new since.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import os
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _numbers = itertools.count()
+
+# How long an example takes says more of what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

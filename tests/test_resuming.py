@@ -149,9 +149,26 @@ def test_rows_that_change_while_nothing_reads_are_read_by_the_run_that_resumes()
         accepted = unfinished_in(stopped, "assignments")["began"]
         date = accepted.removesuffix("Z")
         emulator.tables["assignments"].change(first["id"], status="ACCEPTED", accepted=date)
+        emulator.seconds_ahead = 16 * 60
         again = run_inside(config, stopped.state, stream="assignments")
     assert {r["id"]: r["status"] for r in again.records}[first["id"]] == "ACCEPTED"
     assert {r["id"] for r in [*stopped.records, *again.records]} == {row["id"] for row in rows}
+
+
+@pytest.mark.parametrize(("minutes", "reads"), [(14, 1), (16, 2)])
+def test_what_is_new_is_read_as_well_if_the_interrupted_run_began_long_ago(
+    minutes: int, reads: int
+) -> None:
+    with Emulator(pools=pools(20)) as emulator:
+        config = config_for(emulator, batch_size=2, max_concurrency=1)
+        stopped = stop_after(6, config)
+        emulator.seconds_ahead = minutes * 60
+        emulator.clear_requests()
+        again = run_inside(config, stopped.state)
+        dated = [r for r in emulator.requests if "created_gt" in r.params]
+    assert len(dated) == reads - 1
+    assert "unfinished" not in json.dumps(again.state)
+    assert again.bookmark
 
 
 def test_a_list_that_was_refused_before_the_stop_is_not_passed_over() -> None:
