@@ -34,7 +34,7 @@ DEFAULT = {stream.name for stream in STREAMS if stream.selected_by_default}
 # The log
 
 
-@runs("docs/errors.md")
+@runs("docs/errors.md#Errors and retries", "docs/errors.md#The last lines")
 def test_the_log_looks_as_shown(
     blocks: list[Block], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
