@@ -14,7 +14,7 @@ import typing as t
 
 import msgspec
 
-from tap_toloka.errors import FatalError, TolokaError
+from tap_toloka.errors import FatalError, TolokaError, UnusableError
 from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
@@ -121,10 +121,14 @@ def _id_of(body: bytes) -> str:
     """Read the id of a requester.
 
     Raises:
-        ValueError: If it is none.
+        UnusableError: If there is none in it.
+        ValueError: If it is no JSON.
     """
     try:
         return str(msgspec.json.decode(body, type=_Requester).id)
+    except msgspec.ValidationError as error:  # it would be the same another time
+        msg = f"the requester has no ID: {error}"
+        raise UnusableError(msg) from None
     except RecursionError:
         msg = "it is nested too deeply"
         raise ValueError(msg) from None

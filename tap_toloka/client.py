@@ -333,7 +333,7 @@ class TolokaStream(TolokaList, Stream):
         with self._writer.uninterrupted():
             self.progress.move(greatest, self.run_began, reading.skipped)
             self._write_state()
-        if reading.denied and not self.progress.resumes:
+        if reading.denied:
             raise reading.denied  # the next run knows of these lists, and goes on without them
 
     def _write_state(self) -> None:

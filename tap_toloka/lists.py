@@ -106,6 +106,7 @@ class TolokaList:
         compute: Callable[[list[Row]], None] | None = None,
         *,
         on_misfit: OnMisfit,
+        has_bookmark: bool = True,
     ) -> PageReader:
         """Return what reads pages.
 
@@ -115,6 +116,7 @@ class TolokaList:
             logger: Where unknown fields are logged, once each.
             compute: Computes added fields.
             on_misfit: Whether a value that does not fit is an error.
+            has_bookmark: Whether the replication key has to fit.
         """
 
         def on_unknown(name: str) -> None:
@@ -123,7 +125,7 @@ class TolokaList:
             logger.warning(msg, cls.name, shortened(name), done)
 
         return PageReader(
-            cls._row_fields(wanted, computes=compute is not None),
+            cls._row_fields(wanted, computes=compute is not None, has_bookmark=has_bookmark),
             on_unknown,
             rows_in=cls.rows_in,
             id_field=cls.id_field,
@@ -133,13 +135,15 @@ class TolokaList:
         )
 
     @classmethod
-    def _row_fields(cls, wanted: Mapping[str, t.Any], *, computes: bool) -> RowFields:
+    def _row_fields(
+        cls, wanted: Mapping[str, t.Any], *, computes: bool, has_bookmark: bool
+    ) -> RowFields:
         known = cls.known_properties()
         hidden = (*(cls.added_from if computes else ()), *cls.recognized_by)
         return RowFields(
             printed={name: known.get(name, kind) for name, kind in wanted.items()},
             required=(*cls.primary_keys, *cls.recognized_by),
-            strict=(cls.replication_key or "",),
+            strict=(cls.replication_key or "",) if has_bookmark else (),
             added={*cls.added_fields, *OWN_FIELDS} & wanted.keys(),
             hidden={n: known[n] for n in hidden if n not in wanted},
             ignored=known.keys() - OWN_FIELDS.keys(),
@@ -253,6 +257,6 @@ class ListReader:
         known = of.known_properties()
         wanted = {name: known[name] for name in {*fields, of.id_field or ""} if name}
         on_misfit: OnMisfit = self._config["on_misfit"] if MISFITS in fields else "fail"
-        reader = of.reader(wanted, self._logger, on_misfit=on_misfit)
+        reader = of.reader(wanted, self._logger, on_misfit=on_misfit, has_bookmark=False)
         new_cursor = partial(IdCursor, reader.read, order=of.id_order())
         return of.source(new_cursor, self._config.get("batch_size"))

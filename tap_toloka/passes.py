@@ -143,7 +143,8 @@ class Pass:
         """Write to state what is left now, if anything was written."""
         if self._limit is not None or not self._has_read:
             return
-        refused = {owner: owner in self._reading.skipped for owner in self._reading.refused}
+        skipped = set(self._reading.skipped)
+        refused = {owner: owner in skipped for owner in self._reading.refused}
         self._progress.checkpoint(self._remaining, self.greatest, self._began(), refused)
         self._write_state()
         self._next_checkpoint = monotonic() + CHECKPOINT_SECONDS

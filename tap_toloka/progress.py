@@ -91,6 +91,11 @@ class Progress:
         )
         return unfinished if is_usable else None
 
+    @property
+    def owners_left(self) -> Collection[str]:
+        """Owners of whose lists the interrupted run has left a part."""
+        return {part.owner for part in self.resumes.left} if self.resumes else ()
+
     def is_outdated(self, run_began: str) -> bool:
         """Tell whether it goes on with a run that began so long ago that more may be new.
 
@@ -196,8 +201,12 @@ class Progress:
             skipped=tuple(skipped)[: MOST_SKIPPED + 1],
             filters=self._filters,
         )
-        if self._given.value is None:  # else these are of the bookmark
-            self._bookmark.write(self._state)
+        if self._given.account:
+            self._state["account"] = dict(self._given.account)
+        # Meltano merges the state of a full refresh into the one before: a bookmark that is not
+        # there would be the old one.
+        self._state.setdefault("replication_key_value", None)
+        self._state["replication_key"] = self._given.replication_key
         self._state["unfinished"] = unfinished.as_json()
 
     def move(self, greatest: str, run_began: str, skipped: Collection[str]) -> None:

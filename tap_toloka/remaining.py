@@ -7,7 +7,9 @@ import typing as t
 from dataclasses import replace
 from operator import attrgetter
 
+from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Range
+from tap_toloka.hiding import shortened
 from tap_toloka.state import Part
 
 if t.TYPE_CHECKING:
@@ -30,6 +32,9 @@ class Remaining:
         order: What owners compare by; lists come in their order.
         unfinished: What an interrupted read left, if it is that which is read.
 
+    Raises:
+        TolokaError: If its owners cannot be what it says.
+
     Attributes:
         begun: The last list that was begun; `None`: none.
     """
@@ -38,8 +43,10 @@ class Remaining:
         self._order = order
         self._left: dict[_List, tuple[Range, ...]] = {}
         self.begun: _List | None = unfinished.begun if unfinished else None
+        self._before = self._rank_in_state(self.begun) if self.begun else None
         self._owners = 0
         for part in unfinished.left if unfinished else ():
+            self._rank_in_state(part[:2])
             ranges = self._left.get(part[:2], ())
             self._left[part[:2]] = (*ranges, Range(part.after or None, part.until or None))
 
@@ -49,7 +56,7 @@ class Remaining:
         Raises:
             ValueError: If the order is not that of the owners.
         """
-        before = self._rank(self.begun) if self.begun else None
+        before = self._before
         for owner, of_owner in itertools.groupby(listings, attrgetter("owner")):
             self._owners += 1
             for number, listing in enumerate(of_owner):
@@ -85,6 +92,14 @@ class Remaining:
             for one, ranges in self._left.items()
             for part in ranges
         ]
+
+    def _rank_in_state(self, one: _List) -> tuple[t.Any, ...]:
+        try:
+            return self._rank(one)
+        except ValueError:
+            found = shortened(one[0])
+            msg = f"Invalid state: {found!r} in `unfinished` is no ID. Remove `unfinished`"
+            raise TolokaError(msg) from None
 
     def _rank(self, one: _List) -> tuple[t.Any, ...]:
         owner, number = one

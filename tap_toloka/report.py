@@ -64,7 +64,8 @@ class HowFar:
     def __str__(self) -> str:
         if self.listed_by is None:  # ids are not spread evenly
             return f"about {min(int(100 * self.share), 99)} %"
-        return f"{self.done:,} of {self.total:,} {_UNITS[self.listed_by]}"
+        # Some that an interrupted run has left may not be listed any more.
+        return f"{max(self.done, 0):,} of {self.total:,} {_UNITS[self.listed_by]}"
 
 
 @dataclass
@@ -115,7 +116,7 @@ class StreamReport:
         remarks = []
         if self.misfits:
             remarks.append(f"{counted(self.misfits, 'value')} kept aside in `_misfits`")
-        if unfinished and self.begun:
+        if unfinished and self.begun and not self.complete:
             remarks.append("the next run reads the rest")
         if self.failure:
             remarks.append(f"failed because {self.failure}")

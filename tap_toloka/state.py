@@ -20,7 +20,8 @@ A run that was interrupted leaves `unfinished` beside the bookmark, which it doe
 
     "unfinished": {"bookmark": "2026-11-23T08:00:00.000Z", "since": "gt 2026-11-23T08:00:00.000Z",
                    "began": "2026-11-24T08:00:00.000Z", "greatest": "2026-11-24T07:58:13.000Z",
-                   "begun": ["36502", 0], "left": [["36502", 0, "0000a1--01", ""]]}
+                   "begun": ["36502", 0], "left": [["36502", 0, "0000a1--01", ""]],
+                   "skipped": [], "filters": []}
 
 Lists are read in an order that does not change, so what is left of that read are the lists after
 `begun`, and the parts in `left` of those before. The next run reads these, with the same start,
@@ -134,8 +135,8 @@ class Unfinished:
                 Part(_text(owner), int(number), _text(after), _text(until))
                 for owner, number, after, until in found["left"]
             ),
-            skipped=tuple(map(_text, found.get("skipped", ()))),
-            filters={name: _text(value) for name, value in found.get("filters", {}).items()},
+            skipped=tuple(map(_text, found["skipped"])),
+            filters={_text(name): _text(value) for name, value in found["filters"]},
         )
 
     def as_json(self) -> dict[str, t.Any]:
@@ -148,10 +149,9 @@ class Unfinished:
             "begun": list(self.begun),
             "left": list(map(list, self.left)),
         }
-        if self.skipped:
-            shown["skipped"] = list(self.skipped)
-        if self.filters:
-            shown["filters"] = dict(self.filters)
+        # Always there, and no object, so that merging two states replaces them.
+        shown["skipped"] = list(self.skipped)
+        shown["filters"] = list(map(list, self.filters.items()))
         return shown
 
 

@@ -33,7 +33,7 @@ from tap_toloka.state import checked
 from tap_toloka.streams import STREAMS
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -184,9 +184,7 @@ class TapToloka(Tap):
             self.check_account()
             if self.state:
                 self.state_writer.write_state(self.state)
-            for stream in streams:
-                if not self._read(stream):
-                    break
+            self._read_streams(streams)
         except TolokaError:  # of the account: no stream was begun, so there is no more to tell
             raise
         except BaseException as error:
@@ -198,8 +196,22 @@ class TapToloka(Tap):
             raise TolokaError(report.total())
         self.logger.info("%s", report.total())
 
-    def _read(self, stream: TolokaStream) -> bool:
-        """Read a stream, and tell whether it makes sense to read others after it."""
+    def _read_streams(self, streams: Sequence[TolokaStream]) -> None:
+        """Read streams, unless it makes no sense any more.
+
+        One may meet what all seem to meet, as some APIs of Toloka may not take a key that others
+        take. The second one in a row ends the run.
+        """
+        last: Exception | None = None
+        for stream in streams:
+            error = self._read(stream)
+            is_second = isinstance(error, FatalError) and isinstance(last, FatalError)
+            if is_second or isinstance(error, OSError):  # the latter from writing
+                return
+            last = error
+
+    def _read(self, stream: TolokaStream) -> Exception | None:
+        """Read a stream, and return why it failed, if it did."""
         try:
             with stream.report.reading():
                 stream.sync()
@@ -208,12 +220,13 @@ class TapToloka(Tap):
         except Exception as error:  # a bug that one stream meets, too
             if is_bug := not isinstance(error, (TolokaError, SingerSDKError, OSError)):
                 self.logger.exception("%s failed", stream.name)
-            # Not the error itself: its traceback would hold the last answers.
+            # Its traceback would hold the last answers.
+            error = error.with_traceback(None)
             stream.report.failure = why_failed(stream.name, error, is_bug=is_bug)
             msg = "%s failed because %s"
             self.logger.error(msg, stream.name, stream.report.failure)  # noqa: TRY400
-            return not isinstance(error, (FatalError, OSError))  # the latter from writing
-        return True
+            return error
+        return None
 
     @property
     def _bookmarks(self) -> dict[str, t.Any]:

@@ -91,8 +91,8 @@ def test_what_may_pass_is_tried_again_and_nothing_is_lost(
 @pytest.mark.parametrize(
     "fault",
     [
-        *[Fault(status=status, times=None) for status in (429, 500, 503)],
-        Fault(body={}, times=None),
+        *[Fault(path=POOLS_PATH, status=status, times=None) for status in (429, 500, 503)],
+        Fault(path=POOLS_PATH, body={}, times=None),
     ],
     ids=str,
 )
@@ -105,7 +105,7 @@ def test_a_run_that_gives_up_says_why_in_one_line(emulator: Emulator, fault: Fau
     assert emulator.key not in run.log
     assert run.failure.endswith("giving up after 2 attempts")
     assert "Toloka" in run.failure
-    assert len(emulator.requests) == 2
+    assert len(requests_for_rows(emulator)) == 2
 
 
 def test_a_run_without_anyone_to_talk_to_says_so_in_one_line() -> None:
@@ -164,7 +164,7 @@ def test_what_toloka_says_of_an_error_is_passed_on(emulator: Emulator) -> None:
         "message": "The request\nis bad.",
         "payload": {"project_id": {"code": "VALUE_NOT_ALLOWED", "message": "no such project"}},
     }
-    emulator.faults.add(Fault(status=400, body=body))
+    emulator.faults.add(Fault(path=POOLS_PATH, status=400, body=body))
     run = run_process(config=config_for(emulator))
     last = run.failure
     assert run.status == 1
@@ -214,10 +214,10 @@ def test_a_quota_is_waited_for_if_the_settings_want_it(
 def test_another_quota_ends_the_run_and_is_named(
     emulator: Emulator, settings: dict[str, Any], quota: Any
 ) -> None:
-    emulator.faults.add(Fault(quota=quota))
+    emulator.faults.add(Fault(path=POOLS_PATH, quota=quota))
     with pytest.raises(TolokaError, match=f"Quota {quota} is exhausted.*retry_quotas"):
         run_inside(config_for(emulator, **settings))
-    assert len(emulator.requests) == 1
+    assert len(requests_for_rows(emulator)) == 1
 
 
 def api(**settings: Any) -> TolokaApi:
@@ -303,8 +303,9 @@ def test_each_try_is_logged_with_its_cause(
 
 
 def test_no_log_shows_the_token_whatever_happens(emulator: Emulator) -> None:
-    emulator.faults.add(Fault(status=500, body=f"you sent {emulator.key}"))
-    emulator.faults.add(Fault(status=400, body={"code": "X", "message": f"bad {emulator.key}"}))
+    emulator.faults.add(Fault(path=POOLS_PATH, status=500, body=f"you sent {emulator.key}"))
+    refused = {"code": "X", "message": f"bad {emulator.key}"}
+    emulator.faults.add(Fault(path=POOLS_PATH, status=400, body=refused))
     run = run_process(config=config_for(emulator), env={"TAP_TOLOKA_LOGLEVEL": "DEBUG"})
     assert run.status == 1
     assert "bad ***" in run.log
@@ -387,7 +388,7 @@ def test_nothing_that_a_server_says_acts_on_the_terminal(
     emulator: Emulator, fault: dict[str, Any]
 ) -> None:
     body = json.dumps(fault["body"]) if "body" in fault else ""
-    emulator.faults.add(Fault(**{"status": 400, **fault, "body": body}))
+    emulator.faults.add(Fault(**{"path": POOLS_PATH, "status": 400, **fault, "body": body}))
     run = run_process(config=config_for(emulator))
     assert run.status == 1
     assert "Toloka answered" in run.failure

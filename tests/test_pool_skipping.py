@@ -232,6 +232,7 @@ def test_a_pool_is_read_as_long_as_anything_can_change_in_it(
             "last_stopped": in_tap(stops[-1]) if stops else None,
             "assignment_max_duration_seconds": duration,
             "auto_accept_period_day": review,
+            "_misfits": None,
         }
 
     for number in range(1, len(dates), 2):

@@ -206,20 +206,20 @@ def test_new_filters_that_let_nothing_through_leave_the_old_bookmark() -> None:
         assert run_inside(config_for(emulator), first.state).ids == []
 
 
-def test_a_field_that_toloka_adds_is_left_out_and_named_once() -> None:
+def test_a_field_that_toloka_adds_is_kept_aside_and_named_once() -> None:
     rows = [make_pool(str(id_), ago(days=1), colour="red") for id_ in range(1, 5)]
     with Emulator(pools=rows) as emulator:
         run = run_process(config=config_for(emulator, batch_size=2))
     assert run.status == 0
     assert len(run.records) == 4
-    assert all("colour" not in record for record in run.records)
+    assert all(record["_extra"] == {"colour": "red"} for record in run.records)
     assert run.log.count("'colour'") == 1
 
 
-def test_a_value_that_does_not_fit_ends_the_run_and_can_be_deselected() -> None:
+def test_with_on_misfit_fail_a_value_ends_the_stream_and_can_be_deselected() -> None:
     with Emulator(pools=[make_pool("1", ago(days=1), priority="high")]) as emulator:
-        config = config_for(emulator)
-        with pytest.raises(TolokaError, match=r"pools: row 1 .* `priority`\. Deselect the field"):
+        config = config_for(emulator, on_misfit="fail")
+        with pytest.raises(TolokaError, match=r"pools: row 1.*`priority` is .*deselect the field"):
             run_inside(config)
         assert len(requests_for_rows(emulator)) == 1, "the next answer would be the same"
         run = run_inside(config, catalog=catalog_of("priority"))

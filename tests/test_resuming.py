@@ -196,6 +196,99 @@ def changed(state: Any, **values: Any) -> Any:
     return {"bookmarks": {"pools": {**state["bookmarks"]["pools"], **values}}}
 
 
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, 20),
+        ({"filters": {"pools": {"status": "OPEN"}}}, 10),
+        ({"start_date": "2000-01-01"}, 20),
+    ],
+    ids=str,
+)
+def test_a_full_refresh_that_is_stopped_is_not_taken_for_what_was_read_before(
+    settings: dict[str, Any], found: int
+) -> None:
+    """Meltano merges the state of a full refresh, key by key, into the one that there was."""
+    rows = [make_pool(str(n), OLD, status="OPEN" if n % 2 else "CLOSED") for n in range(1, 21)]
+    with Emulator(pools=rows) as emulator:
+        config = config_for(emulator, batch_size=2, max_concurrency=1)
+        before = run_inside({**config, "filters": {"pools": {"id_gt": "4"}}}).state
+        refreshed = stop_after(5, {**config, **settings})
+        assert refreshed.state
+        again = run_inside({**config, **settings}, merge(refreshed.state, before))
+    assert len({*refreshed.ids, *again.ids}) == found
+
+
+def test_the_account_is_kept_of_a_run_that_was_stopped_with_an_old_state() -> None:
+    with Emulator(pools=pools(20)) as emulator:
+        config = config_for(emulator, batch_size=2, max_concurrency=1)
+        old = {"bookmarks": {"pools": {"replication_key_value": "2015-01-01T00:00:00.000Z"}}}
+        state = stop_after(6, config, old).state
+    assert state
+    assert state["bookmarks"]["pools"]["account"]["requester_id"]
+
+
+def test_what_is_left_of_a_pool_is_read_although_nothing_can_change_in_it_any_more() -> None:
+    owners = [open_pool(str(n)) for n in (1, 2)]
+    task = {"input_values": {}, "overlap": 1, "created": "2024-06-01T00:00:00"}
+    rows = [{"id": f"{p:010x}--{n}", "pool_id": str(p), **task} for p in (1, 2) for n in range(8)]
+    state = {"bookmarks": {"tasks": {"replication_key_value": "2024-05-01T00:00:00.000Z"}}}
+    with Emulator(rows={"pools": owners, "tasks": rows}) as emulator:
+        config = config_for(emulator, batch_size=2, max_concurrency=1)
+        stopped = stop_after(8, config, state, stream="tasks")
+        ((pool_id, *_),) = unfinished_in(stopped, "tasks")["left"]
+        assert pool_id == "2"
+        emulator.pools.change("2", status="ARCHIVED")
+        again = run_inside(config, stopped.state, stream="tasks")
+    assert {*stopped.ids, *again.ids} == {row["id"] for row in rows}
+
+
+def test_a_resumed_run_that_is_refused_everything_fails() -> None:
+    owners = [open_pool(str(n)) for n in range(1, 9)]
+    rows = [
+        {"id": f"{n:010x}--{n:024x}", "pool_id": str(n), "user_id": "u", "created": OLD}
+        for n in range(1, 9)
+    ]
+    with Emulator(rows={"pools": owners, "assignments": rows}) as emulator:
+        config = config_for(emulator, max_concurrency=1)
+        stopped = stop_after(4, config, stream="assignments")
+        emulator.faults.add(Fault(path="*/assignments", status=403, times=None))
+        resumed = run_inside(config, stopped.state, stream="assignments", may_fail=True)
+        emulator.faults.clear()
+        last = run_inside(config, resumed.state, stream="assignments")
+    assert resumed.status == 1
+    assert {*stopped.ids, *last.ids} == {row["id"] for row in rows}
+
+
+def merge(partial: Any, state: Any) -> Any:
+    """Merge two states as Meltano 4.4 does: objects key by key, all else is replaced."""
+    merged = dict(state)
+    for key, value in partial.items():
+        old = state.get(key)
+        merged[key] = merge(value, old) if isinstance(value, dict) and old is not None else value
+    return merged
+
+
+@pytest.mark.parametrize("owner", ["abc", ""])
+@pytest.mark.parametrize("where", ["begun", "left"])
+def test_an_owner_that_cannot_be_one_is_an_error_in_words(owner: str, where: str) -> None:
+    values = {"begun": [owner, 0], "left": [[owner, 0, "", ""]]}
+    left: dict[str, Any] = {
+        "bookmark": None,
+        "since": "",
+        "began": OLD,
+        "greatest": "",
+        "skipped": [],
+    }
+    left |= {"filters": [], "begun": ["1", 0], "left": [], where: values[where]}
+    with Emulator(pools=[open_pool("1")]) as emulator:
+        state = {"bookmarks": {"assignments": {"unfinished": left}}}
+        catalog = catalog_of(stream="assignments")
+        run = run_process(config=config_for(emulator), state=state, catalog=catalog)
+    assert "Traceback" not in run.log
+    assert ("Invalid state" in run.failure) == (owner == "abc")
+
+
 @pytest.fixture
 def stopped() -> Any:
     """Give an emulator, a config for it, and the state of a later run that was stopped."""
@@ -244,7 +337,7 @@ def test_a_full_table_begins_anew_and_says_so(stopped: Any) -> None:
     [
         *(5, [], {}, {"left": []}, None),
         *({"left": [["", 0, ""]]}, {"since": "le 2024-01-01"}, {"began": "yesterday"}),
-        *({"begun": ["a", "b"]}, {"begun": 7}, {"filters": []}, {"greatest": 5}),
+        *({"begun": ["a", "b"]}, {"begun": 7}, {"filters": 5}, {"greatest": 5}),
     ],
     ids=str,
 )

@@ -54,6 +54,7 @@ class PoolByPool(TolokaStream):
             pool
             for pool in sorted(matching_pools(self, lists), key=lambda pool: int(pool["id"]))
             if not self.config["skip_settled_pools"]
+            or pool["id"] in self.progress.owners_left
             or (start := self.progress.start_of(pool["id"])) is None
             or self.can_change_after(pool, start.date)
         ]
