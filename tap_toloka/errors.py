@@ -1,4 +1,4 @@
-"""What can end a run: errors whose text is one line that says what to do.
+"""What can end a run or fail a stream: errors whose text is one line that says what to do.
 
 Nothing here knows of the Singer SDK. `command.py` prints these errors without a traceback.
 """

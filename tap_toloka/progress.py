@@ -20,8 +20,8 @@ if t.TYPE_CHECKING:
 
 
 PAUSE_SECONDS = 15 * 60
-"""A run that goes on with one that began no longer ago is as if that had only paused: it does not
-read what is new since. (A run that takes so long does not either.)"""
+"""A run that resumes one that began no longer ago does not read what is new since; the next one
+does, as after a run that takes so long without an interruption."""
 
 
 class Progress:
@@ -78,7 +78,7 @@ class Progress:
 
     @cached_property
     def resumes(self) -> Unfinished | None:
-        """What an interrupted run left, if it is that which is read."""
+        """What an interrupted run left, if this one resumes it."""
         found = self._state.get("unfinished")
         if not self._is_incremental or found is None:
             return None
@@ -92,7 +92,7 @@ class Progress:
         return unfinished if is_usable else None
 
     def is_outdated(self, run_began: str) -> bool:
-        """Tell whether it goes on with a run that began so long ago that more may be new.
+        """Tell whether it resumes a run that began so long ago that more may be new.
 
         Args:
             run_began: When this run began, by Toloka's clock.
@@ -137,7 +137,7 @@ class Progress:
         """Log from where the stream is read."""
         if not self._is_incremental:
             self._logger.info(
-                "Reading %s from the beginning: FULL_TABLE is not resumed after an interruption",
+                "Reading %s from the beginning, as each run of a FULL_TABLE stream does",
                 self._name,
             )
             return
