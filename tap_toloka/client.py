@@ -334,7 +334,7 @@ class TolokaStream(TolokaList, Stream):
             self.progress.move(greatest, self.run_began, reading.skipped)
             self._write_state()
         if reading.denied:
-            raise reading.denied  # the next run knows of these lists, and goes on without them
+            raise reading.denied  # the next run knows of these lists, and reads the others
 
     def _write_state(self) -> None:
         self._writer.write_message(StateMessage(value=self.tap_state))

@@ -1,4 +1,4 @@
-"""What can end a run: errors whose text is one line that says what to do.
+"""What can end a run or fail a stream: errors whose text is one line that says what to do.
 
 Nothing here knows of the Singer SDK. `command.py` prints these errors without a traceback.
 """
@@ -63,7 +63,7 @@ class RetryableError(TolokaError):
 
 
 class FatalError(TolokaError):
-    """What every stream would meet, as a key that is not valid: the run ends at once."""
+    """What every stream seems to meet, as a key that is not valid."""
 
 
 class UnusableError(TolokaError):

@@ -320,7 +320,10 @@ class Mending:
             )
         ]
         if self.wrong:
-            msg = f"{in_words(found)}. Keys and replication keys have to fit"
+            msg = (
+                f"{in_words(found)}. Keys and replication keys have to fit. Please report this "
+                "line to the maintainers of tap-toloka"
+            )
         else:
             msg = f"{in_words(found)}. Set `on_misfit` to `keep`, or deselect the fields, to go on"
         raise UnusableError(msg)

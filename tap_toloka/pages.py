@@ -193,7 +193,7 @@ class PageReader:
     def _note_misfits(
         self, rows: list[Row], mending: Mending, names: _Names, leave_out: LeaveOut | None
     ) -> None:
-        """Print what was set aside with its row, and log it; or raise."""
+        """Keep what was set aside in its row, and log it; or raise."""
         if mending.wrong or self._on_misfit == "fail":
             mending.fail(rows, names.of, all_misfits=self._on_misfit == "fail")
         for position, row in enumerate(rows):

@@ -1,6 +1,6 @@
 """One read of a stream: page after page is written, then the bookmark moves.
 
-What is interrupted leaves in state what is left of it.
+If it fails or is stopped, what is left of it goes into state.
 """
 
 from __future__ import annotations

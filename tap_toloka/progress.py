@@ -20,8 +20,8 @@ if t.TYPE_CHECKING:
 
 
 PAUSE_SECONDS = 15 * 60
-"""A run that goes on with one that began no longer ago is as if that had only paused: it does not
-read what is new since. (A run that takes so long does not either.)"""
+"""A run that resumes one that began no longer ago does not read what is new since; the next one
+does, as after a run that takes so long without an interruption."""
 
 
 class Progress:
@@ -78,7 +78,7 @@ class Progress:
 
     @cached_property
     def resumes(self) -> Unfinished | None:
-        """What an interrupted run left, if it is that which is read."""
+        """What an interrupted run left, if this one resumes it."""
         found = self._state.get("unfinished")
         if not self._is_incremental or found is None:
             return None
@@ -87,7 +87,7 @@ class Progress:
             unfinished.bookmark == self._given.value
             and unfinished.filters == self._filters
             # Without a bookmark it was the settings that said from where.
-            and (not self.is_first or unfinished.since == self._first_start)
+            and (not self.is_first or unfinished.since == self._start_of_bookmark)
         )
         return unfinished if is_usable else None
 
@@ -97,7 +97,7 @@ class Progress:
         return {part.owner for part in self.resumes.left} if self.resumes else ()
 
     def is_outdated(self, run_began: str) -> bool:
-        """Tell whether it goes on with a run that began so long ago that more may be new.
+        """Tell whether it resumes a run that began so long ago that more may be new.
 
         Args:
             run_began: When this run began, by Toloka's clock.
@@ -107,7 +107,7 @@ class Progress:
         )
 
     @property
-    def _first_start(self) -> Start | None:
+    def _start_of_bookmark(self) -> Start | None:
         return self._bookmark.start(self._start_date, self._lookback_days)
 
     @property
@@ -120,11 +120,7 @@ class Progress:
         """The date from which rows are read; `None`: from the beginning."""
         if not self._is_incremental:
             return None
-        return (
-            self.resumes.since
-            if self.resumes
-            else self._bookmark.start(self._start_date, self._lookback_days)
-        )
+        return self.resumes.since if self.resumes else self._start_of_bookmark
 
     @property
     def skipped_before(self) -> Mapping[str, str]:
@@ -142,7 +138,7 @@ class Progress:
         """Log from where the stream is read."""
         if not self._is_incremental:
             self._logger.info(
-                "Reading %s from the beginning: FULL_TABLE is not resumed after an interruption",
+                "Reading %s from the beginning, as each run of a FULL_TABLE stream does",
                 self._name,
             )
             return

@@ -30,7 +30,7 @@ class Remaining:
 
     Args:
         order: What owners compare by; lists come in their order.
-        unfinished: What an interrupted read left, if it is that which is read.
+        unfinished: What an interrupted read left, if this one resumes it.
 
     Raises:
         TolokaError: If its owners cannot be what it says.

@@ -43,7 +43,7 @@ _BOOKMARK, _UNFINISHED = "replication_key_value", "unfinished"
 
 @dataclass(frozen=True)
 class HowFar:
-    """How much of a stream has been read, also by the runs before if this one goes on.
+    """How much of a stream has been read, also by earlier runs that this one resumes.
 
     Attributes:
         done: Pools, operations, ... whose lists have been read, or how wide the ranges of ids are
@@ -79,7 +79,7 @@ class StreamReport:
         rows: Rows that were written.
         requests: Requests that Toloka answered, for its own lists and for those that they were
             found by.
-        misfits: Values that did not fit the schema and were kept aside.
+        misfits: Values that did not fit the schema and became null.
         seconds: How long it took, once it has ended.
         failure: Why it could not be read to the end, in words.
         complete: Whether it was read to the end.
@@ -111,11 +111,11 @@ class StreamReport:
         """Return what its line in the summary says beside numbers.
 
         Args:
-            unfinished: Whether the next run goes on where this one ended.
+            unfinished: Whether the next run resumes where this one ended.
         """
         remarks = []
         if self.misfits:
-            remarks.append(f"{counted(self.misfits, 'value')} kept aside in `_misfits`")
+            remarks.append(f"{counted(self.misfits, 'value')} did not fit the schema")
         if unfinished and self.begun and not self.complete:
             remarks.append("the next run reads the rest")
         if self.failure:
@@ -149,7 +149,7 @@ class StreamReport:
         self.rows += rows
         if how_far is not None:
             known, self._how_far = self._how_far, how_far
-            # It is less than before in the second pass of a run that goes on with another one's.
+            # It begins anew in the second pass of a run that resumes another one.
             if known is None or how_far.share < known.share:
                 self._first = self.clock(), how_far.share
         self._log_if_due()

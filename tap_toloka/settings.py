@@ -174,7 +174,7 @@ SETTINGS = th.PropertiesList(
         default=["MIN"],
         title="Quotas to wait for",
         description=(
-            "Exhausted quotas to wait for: `MIN`, `HOUR`, `DAY`. The run ends at any other."
+            "Exhausted quotas to wait for: `MIN`, `HOUR`, `DAY`. At any other the stream fails."
         ),
     ),
     th.Property(

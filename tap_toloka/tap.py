@@ -1,4 +1,4 @@
-"""The tap: wiring, signals, state as it comes in, the test of the connection."""
+"""The tap: state as it comes in, one stream after the other, the test of the connection."""
 
 from __future__ import annotations
 

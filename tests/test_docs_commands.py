@@ -64,7 +64,8 @@ def test_the_log_looks_as_shown(
         one.failure, one.complete = why_failed(one.name, error, is_bug=False), False
     streams += [read("pools", 63, 1, 0.1), read("requester", 1, 1, 0.02)]
     streams += [read("user_bonuses", 0, 1, 0.04)]
-    lines = [*run.lines({**before, "pools": moved}), (logging.ERROR, run.total())]
+    after = {**before, "pools": moved, "assignments": {**kept, "unfinished": {}}}
+    lines = [*run.lines(after), (logging.ERROR, run.total())]
     shown = [f"{logging.getLevelName(level):8} {line}" for level, line in lines]
     assert "\n".join(shown) == summary
 

@@ -148,31 +148,51 @@ def test_a_run_in_which_all_streams_fail_is_no_success(emulator: Emulator, statu
     assert ended(run) == f"0 of 5 streams read, 5 failed ({', '.join(SELECTED)}), 0 rows"
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(status=401, times=None),
-        Fault(quota="DAY", times=None),
-        Fault(quota="HOUR", times=None),
-        Fault(status=429, headers={"Retry-After": "7200"}, times=None),
-        Fault(status=302, headers={"Location": "https://elsewhere"}, times=None),
-    ],
-    ids=str,
-)
-def test_what_all_streams_would_meet_ends_the_run_at_once(emulator: Emulator, fault: Fault) -> None:
-    emulator.faults.add(msgspec.structs.replace(fault, path="/api/v1/pools"))
+FATAL = [
+    Fault(status=401, times=None),
+    Fault(quota="DAY", times=None),
+    Fault(quota="HOUR", times=None),
+    Fault(status=429, headers={"Retry-After": "7200"}, times=None),
+    Fault(status=302, headers={"Location": "https://elsewhere"}, times=None),
+]
+
+
+@pytest.mark.parametrize("fault", FATAL, ids=str)
+def test_what_two_streams_in_a_row_meet_ends_the_run(emulator: Emulator, fault: Fault) -> None:
+    for path in ("/api/v1/pools", "/api/v1/projects"):
+        emulator.faults.add(msgspec.structs.replace(fault, path=path))
     run = run_process(config=config_for(emulator), catalog=catalog())
     assert run.status == 1
     assert streams_in(run) == {"app_projects"}
-    assert [request.path for request in emulator.requests][-1] == "/api/v1/pools"
+    assert [request.path for request in emulator.requests][-1] == "/api/v1/projects"
     lines = summary(run)
-    assert list(lines) == ["app_projects", "projects", "skills", "webhook_subscriptions", "pools"]
     assert "failed because Toloka answered" in lines["pools"]
-    for name in ("projects", "skills", "webhook_subscriptions"):
+    for name in ("skills", "webhook_subscriptions"):
         assert lines[name].startswith("WARNING ")
         assert lines[name].endswith(f"{name:21}  not read")
     count = len(run.records)
-    assert ended(run) == f"1 of 5 streams read, 1 failed (pools), 3 not read, {count} rows"
+    failed = "1 of 5 streams read, 2 failed (pools, projects), 2 not read"
+    assert ended(run) == f"{failed}, {count} rows"
+
+
+@pytest.mark.parametrize("fault", FATAL, ids=str)
+def test_what_one_stream_alone_meets_does_not_end_the_run(emulator: Emulator, fault: Fault) -> None:
+    """Some lists have quotas of their own, and an API may not take a key that others take."""
+    emulator.faults.add(msgspec.structs.replace(fault, path="/api/v1/pools"))
+    run = run_process(config=config_for(emulator), catalog=catalog())
+    assert run.status == 1
+    assert streams_in(run) == {*SELECTED} - {"pools"}
+
+
+@pytest.mark.parametrize("fault", FATAL[:3], ids=str)
+def test_what_the_first_request_of_all_meets_ends_the_run_at_once(
+    emulator: Emulator, fault: Fault
+) -> None:
+    emulator.faults.add(fault)
+    run = run_process(config=config_for(emulator), catalog=catalog())
+    assert run.status == 1
+    assert run.output == b""
+    assert len(emulator.requests) == 1
 
 
 def test_a_server_that_never_answered_is_not_tried_for_each_stream() -> None:

@@ -21,7 +21,7 @@ LOGGER = logging.getLogger("tests.report")
 SUMMARY = """\
 pools      1,234 rows   1 request    1.0 s  bookmark 2024-02-01T00:00:00.000Z (moved)
 skills         3 rows  12 requests   0.0 s  no bookmark                                    \
-2 values kept aside in `_misfits`
+2 values did not fit the schema
 apps           0 rows   0 requests   0.0 s  no bookmark                                    \
 the next run reads the rest; interrupted
 trainings  not read

@@ -326,7 +326,7 @@ def test_a_full_table_begins_anew_and_says_so(stopped: Any) -> None:
     catalog = catalog_of(replication_method="FULL_TABLE")
     run = run_process(config=config, state=state, catalog=catalog)
     assert len(run.ids) == 20
-    assert "Reading pools from the beginning: FULL_TABLE is not resumed" in run.log
+    assert "Reading pools from the beginning, as each run of a FULL_TABLE stream" in run.log
     with stopped_after(6):
         partial = run_inside(config, {}, catalog)
     assert "unfinished" not in json.dumps(partial.state)
