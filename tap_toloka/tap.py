@@ -34,6 +34,7 @@ from tap_toloka.streams import STREAMS
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from logging import Logger
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -204,29 +205,11 @@ class TapToloka(Tap):
         """
         last: Exception | None = None
         for stream in streams:
-            error = self._read(stream)
+            error = _read(stream, self.logger)
             is_second = isinstance(error, FatalError) and isinstance(last, FatalError)
             if is_second or isinstance(error, OSError):  # the latter from writing
                 return
             last = error
-
-    def _read(self, stream: TolokaStream) -> Exception | None:
-        """Read a stream, and return why it failed, if it did."""
-        try:
-            with stream.report.reading():
-                stream.sync()
-        except MemoryError:
-            raise
-        except Exception as error:  # a bug that one stream meets, too
-            if is_bug := not isinstance(error, (TolokaError, SingerSDKError, OSError)):
-                self.logger.exception("%s failed", stream.name)
-            # Its traceback would hold the last answers.
-            error = error.with_traceback(None)
-            stream.report.failure = why_failed(stream.name, error, is_bug=is_bug)
-            msg = "%s failed because %s"
-            self.logger.error(msg, stream.name, stream.report.failure)  # noqa: TRY400
-            return error
-        return None
 
     @property
     def _bookmarks(self) -> dict[str, t.Any]:
@@ -244,13 +227,9 @@ class TapToloka(Tap):
             TolokaError: If it cannot be found out, or the state is of another account.
         """
         self.account = account_of(self.api, self.config)
-        bookmarks = self.state.get("bookmarks", {})
         selected = [name for name, stream in self.streams.items() if stream.selected]
-        problem = problem_with_state(
-            {name: bookmarks[name] for name in selected if name in bookmarks},
-            self.account,
-            self.config.get("account_id"),
-        )
+        entries = {name: entry for name, entry in self._bookmarks.items() if name in selected}
+        problem = problem_with_state(entries, self.account, self.config.get("account_id"))
         if problem:
             raise TolokaError(problem)
 
@@ -355,6 +334,25 @@ class _Config:
 
     config: dict[str, t.Any]
     parse_env: bool
+
+
+def _read(stream: TolokaStream, logger: Logger) -> Exception | None:
+    """Read a stream, and return why it failed, if it did."""
+    try:
+        with stream.report.reading():
+            stream.sync()
+    except MemoryError:
+        raise
+    except Exception as error:  # a bug that one stream meets, too
+        if is_bug := not isinstance(error, (TolokaError, SingerSDKError, OSError)):
+            logger.exception("%s failed", stream.name)
+        # Its traceback would hold the last answers.
+        error = error.with_traceback(None)
+        stream.report.failure = why_failed(stream.name, error, is_bug=is_bug)
+        msg = "%s failed because %s"
+        logger.error(msg, stream.name, stream.report.failure)  # noqa: TRY400
+        return error
+    return None
 
 
 def _checked_catalog(given: dict[str, t.Any]) -> Catalog:
