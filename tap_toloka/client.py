@@ -285,7 +285,7 @@ class TolokaStream(TolokaList, Stream):
             _warn_of_changing_filters(self)
         on_any = self.report.request
         lists = ListReader(self._connect, self.config, self.logger, limit, on_any)
-        remaining = Remaining(self.owner_order(), self.progress.resumes)
+        remaining = Remaining(self.owner_order(), self.progress.unfinished)
         listings = remaining.listings(self.listings(lists))
         before = self.progress.skipped_before
         reading = lists.read(type(self), self._source, listings, before)

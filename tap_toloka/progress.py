@@ -77,7 +77,7 @@ class Progress:
         return self._given.value is not None and self._given.filters != self._filters
 
     @cached_property
-    def resumes(self) -> Unfinished | None:
+    def unfinished(self) -> Unfinished | None:
         """What an interrupted run left, if this one resumes it."""
         found = self._state.get("unfinished")
         if not self._is_incremental or found is None:
@@ -94,7 +94,7 @@ class Progress:
     @property
     def owners_left(self) -> Collection[str]:
         """Owners of whose lists the interrupted run has left a part."""
-        return {part.owner for part in self.resumes.left} if self.resumes else ()
+        return {part.owner for part in self.unfinished.left} if self.unfinished else ()
 
     def is_outdated(self, run_began: str) -> bool:
         """Tell whether it resumes a run that began so long ago that more may be new.
@@ -102,7 +102,7 @@ class Progress:
         Args:
             run_began: When this run began, by Toloka's clock.
         """
-        return self.resumes is not None and self.resumes.began < dates.shifted(
+        return self.unfinished is not None and self.unfinished.began < dates.shifted(
             run_began, seconds=-PAUSE_SECONDS
         )
 
@@ -120,7 +120,7 @@ class Progress:
         """The date from which rows are read; `None`: from the beginning."""
         if not self._is_incremental:
             return None
-        return self.resumes.since if self.resumes else self._start_of_bookmark
+        return self.unfinished.since if self.unfinished else self._start_of_bookmark
 
     @property
     def skipped_before(self) -> Mapping[str, str]:
@@ -142,11 +142,11 @@ class Progress:
                 self._name,
             )
             return
-        if self.resumes:
+        if self.unfinished:
             self._logger.info(
                 "Resuming %s: reading what the run of %s did not finish",
                 self._name,
-                self.resumes.began,
+                self.unfinished.began,
             )
             return
         since = f"since {self.start.date}" if self.start else "from the beginning"
@@ -184,17 +184,16 @@ class Progress:
         """
         if not self._is_incremental or remaining.begun is None:
             return
-        before = self.resumes
         missing = [owner for owner, is_missing in refused.items() if is_missing]
-        skipped = dict.fromkeys([*(before.skipped if before else ()), *missing])
+        greatest, began, skipped = self._as_one_read(greatest, run_began, missing)
         unfinished = Unfinished(
             bookmark=self._given.value,
             since=self.start,
-            began=before.began if before else run_began,
-            greatest=max(greatest, before.greatest if before else ""),
+            began=began,
+            greatest=greatest,
             begun=remaining.begun,
             left=tuple(part for part in remaining.parts() if part.owner not in refused),
-            skipped=tuple(skipped)[: MOST_SKIPPED + 1],
+            skipped=tuple(skipped[: MOST_SKIPPED + 1]),
             filters=self._filters,
         )
         if self._given.account:
@@ -218,10 +217,7 @@ class Progress:
                 self._state["account"] = dict(self._given.account)
             return
         self._state.pop("unfinished", None)
-        if self.resumes:
-            greatest = max(greatest, self.resumes.greatest)
-            run_began = self.resumes.began
-            skipped = list(dict.fromkeys([*self.resumes.skipped, *skipped]))
+        greatest, began, skipped = self._as_one_read(greatest, run_began, skipped)
         if len(skipped) > MOST_SKIPPED:
             self._logger.warning(
                 "Bookmark of %s not advanced: %d lists were skipped, more than the %d that state "
@@ -233,6 +229,16 @@ class Progress:
             return
         starts = {owner: self.start_of(owner) for owner in skipped}
         unread = {owner: start.date if start else "" for owner, start in starts.items()}
-        moved = self._bookmark.moved(greatest, run_began, unread)
+        moved = self._bookmark.moved(greatest, began, unread)
         if moved.value:
             moved.write(self._state)
+
+    def _as_one_read(
+        self, greatest: str, run_began: str, skipped: Collection[str]
+    ) -> tuple[str, str, list[str]]:
+        """Return what counts of this read and the one that it resumes, if it does."""
+        before = self.unfinished
+        if before is None:
+            return greatest, run_began, list(skipped)
+        together = dict.fromkeys([*before.skipped, *skipped])
+        return max(greatest, before.greatest), before.began, list(together)
