@@ -12,11 +12,11 @@ from datetime import datetime, timedelta, timezone
 
 import msgspec
 
+from tap_toloka.hiding import shortened
+
 _FILLED_UP = {len("2016-03-24"): "T00:00:00", len("2016-03-24T12:38"): ":00"}
 _WHOLE = len("2016-03-24T12:38:07")
 _CANONICAL = len("2016-03-24T12:38:07.654")
-_LONGEST = 100  # characters of what is no date in a message
-
 
 _ISO = re.compile(
     r"(?P<year>\d{4})(?P<dash>[-/]?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)"
@@ -45,7 +45,7 @@ def canonical(text: str) -> str:
         # msgspec takes RFC 3339 and no other form, with or without a zone, and is the fastest.
         moment = msgspec.convert(filled_up, datetime)
     except msgspec.ValidationError:
-        msg = f"{text[:_LONGEST]!r} is not a date"
+        msg = f"{shortened(text)!r} is not a date"
         raise ValueError(msg) from None
     if moment.tzinfo is None and len(filled_up) <= _CANONICAL and filled_up[10] == "T":
         # Nearly all come this way: what is missing of the fraction is filled up.
@@ -55,7 +55,7 @@ def canonical(text: str) -> str:
     try:
         return from_datetime(moment)
     except OverflowError:  # the end of time, in a zone where it comes later
-        msg = f"{text[:_LONGEST]!r} is not a date that there is in UTC"
+        msg = f"{shortened(text)!r} is not a date that there is in UTC"
         raise ValueError(msg) from None
 
 
@@ -78,7 +78,7 @@ def from_other_forms(text: str) -> str:
             return _from_parts(found.groupdict(default=""))
     except (TypeError, OverflowError):  # Python raises these for some dates that there are not
         pass
-    msg = f"{text[:_LONGEST]!r} is not a date"
+    msg = f"{shortened(text)!r} is not a date"
     raise ValueError(msg)
 
 

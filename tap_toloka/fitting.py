@@ -140,7 +140,7 @@ def _float(text: str) -> float:
             exponent = number.as_tuple().exponent
             fits = number.adjusted() < _MOST_DIGITS and int(exponent) >= -_MOST_DECIMALS
         if not fits:
-            msg = f"Number out of range: {text[:_SHORT]}"
+            msg = "Number out of range"
             raise ValueError(msg)
     return float(text)
 

@@ -78,10 +78,8 @@ class Misfit(t.NamedTuple):
     expected: str
 
     def __str__(self) -> str:
-        # Of a long value a few bytes are enough, and half a character at their end is not shown.
-        text = self.value[: 10 * _LONGEST_EXAMPLE].decode(errors="ignore")
-        path = shortened(self.path)
-        return f"`{path}` is {shortened(text, _LONGEST_EXAMPLE)}, expected {self.expected}"
+        value = shortened(self.value.decode(), _LONGEST_EXAMPLE)
+        return f"`{shortened(self.path)}` is {value}, expected {self.expected}"
 
 
 class _NoNullError(Exception):

@@ -30,7 +30,6 @@ if t.TYPE_CHECKING:
     from tap_toloka.splitting import Order
 
 _MOST_UNKNOWN = 20  # fields that are named
-_LONGEST_NAME = 100  # characters of a field in a message
 
 as_json = msgspec.json.Encoder(decimal_format="number").encode
 """Encodes with all digits of numbers."""
@@ -207,7 +206,7 @@ class PageReader:
 
     def _note_unknown(self, found: Collection[str]) -> None:
         with self._lock:
-            new = sorted({name[:_LONGEST_NAME] for name in found} - self._unknown)
+            new = sorted({*found} - self._unknown)
             new = new[: _MOST_UNKNOWN + 1 - len(self._unknown)]
             self._unknown.update(new)
             is_last = bool(new) and len(self._unknown) > _MOST_UNKNOWN

@@ -17,6 +17,7 @@ from typing_extensions import override
 from tap_toloka import dates, maps
 from tap_toloka.errors import TolokaError, UnusableError
 from tap_toloka.fitting import attribute_of
+from tap_toloka.hiding import shortened
 from tap_toloka.misfits import EXTRA, MISFITS, Misfit, MisfitLog, in_words
 from tap_toloka.pages import as_json, as_objects
 
@@ -186,7 +187,7 @@ class RecordWriter:
         return options.max_level if options and options.enabled else 0
 
     def _name_of(self, row: Row) -> str:
-        keys = (str(getattr(row, attribute_of(key))) for key in self._stream.primary_keys)
+        keys = (shortened(str(getattr(row, attribute_of(n)))) for n in self._stream.primary_keys)
         return f"row {' '.join(keys)}"
 
     def _failed(self, row: Row, error: Exception) -> TolokaError:
@@ -208,7 +209,7 @@ class RecordWriter:
             if name not in self._ignored and name not in self._fields:
                 self._ignored.add(name)
                 msg = "Ignoring unknown field %r in %s (not in the schema)"
-                self._stream.logger.warning(msg, name, self._stream.name)
+                self._stream.logger.warning(msg, shortened(name), self._stream.name)
         if stream_map.flattening_enabled:
             # The SDK declares what can be of any type as text, and only turns objects and arrays
             # into one.
