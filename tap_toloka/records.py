@@ -124,7 +124,7 @@ class RecordWriter:
 
     def _mapped(self, row: Row) -> list[tuple[str, dict[str, t.Any]]]:
         """Return the records that stream maps make of a row, each with the name of its stream."""
-        values = self._selected(self._retyped(row))
+        values = self._retyped(row)
         self._drop_deselected_misfits(values)
         record = RecordForMaps(values, self._fields)
         try:
@@ -137,8 +137,9 @@ class RecordWriter:
             raise self._failed(row, error) from error
 
     def _retyped(self, row: Row) -> dict[str, t.Any]:
-        """Return a row in the types that the catalog declares."""
-        (values,) = as_objects([row])
+        """Return what is selected of a row, in the types that the catalog declares."""
+        (read,) = as_objects([row])
+        values = self._selected(read)
         if self._flattened_levels and EXTRA in self._fields:
             extra = dict(_unknown_within(values, self._fields, self._flattened_levels))
             if extra:

@@ -334,6 +334,26 @@ def test_flattening_keeps_unknown_fields_of_objects_in_extra(
     assert "unknown field 'latest' (not in the schema) is ignored" in caplog.text
 
 
+@pytest.mark.parametrize("declared", [{}, {"type": ["string", "null"]}], ids=["", "as text"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"flattening_enabled": True, "flattening_max_depth": 3}],
+    ids=["", "flat"],
+)
+def test_nothing_within_a_deselected_object_is_printed(declared: Row, settings: Row) -> None:
+    view_spec = {"type": "tb", "new": "private", "settings": {"new": "private"}}
+    project = {"id": "1", "task_spec": {"new": "public", "view_spec": view_spec}}
+    catalog = catalog_of("task_spec.view_spec", stream="projects")
+    if declared:
+        (entry,) = (one for one in catalog["streams"] if one["stream"] == "projects")
+        entry["schema"]["properties"]["task_spec"]["type"] = declared["type"]
+    with Emulator(rows={"projects": [project]}) as emulator:
+        run = run_inside(config_for(emulator, **settings), catalog=catalog, stream="projects")
+    printed = json.dumps(run.records)
+    assert "public" in printed
+    assert "private" not in printed
+
+
 def test_misfits_of_what_is_deselected_within_a_field_are_not_printed() -> None:
     pool = make_pool("1", "2024-01-01T00:00:00", priority=[], owner={"id": {}, "myself": {}})
     with Emulator([pool]) as emulator:
