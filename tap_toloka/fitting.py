@@ -40,7 +40,7 @@ _SHORT = 100  # characters of a number without an exponent, which needs no close
 
 def attribute_of(field: str) -> str:
     """Return the attribute of a row that holds a field: Python has none for `global` or `a-b`."""
-    if field.isidentifier() and not iskeyword(field) and not field.startswith("_"):
+    if field.isidentifier() and not iskeyword(field) and not field.startswith(("_", "field_")):
         return field
     return f"field_{field.encode(errors='surrogatepass').hex()}"
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tap_toloka.errors import UnusableError
+from tap_toloka.fitting import attribute_of
 from tap_toloka.misfits import OWN_FIELDS
 from tap_toloka.pages import Page, PageReader, as_objects, greatest_date
 from tap_toloka.rows import RowFields
@@ -563,6 +564,37 @@ def test_however_many_fields_are_unknown_all_rows_are_read() -> None:
         body = page(json.dumps({"id": str(number), f"new {number}": 5, "count": 1}))
         assert [*as_objects(one.read(body).rows)] == [{"id": str(number), "count": 1}]
     assert unknown == [f"new {number}" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "misfits"),
+    [
+        ('"_extra": 5', {"_extra": 5}, None),
+        (r'"\u005fextra": {"a": 1e131072}', {"_extra": {"a": None}}, {"_extra.a": "1e131072"}),
+        ('"_misfits": "x", "new": 1', {"_misfits": "x", "new": 1}, None),
+        ('"_misfits": {"count": 1}, "count": []', {"_misfits": {"count": 1}}, {"count": []}),
+        (f'"_extra": {nested(2_000)}', {"_extra": None}, {"_extra": nested(2_000)}),
+        ('"a\\"b": 1, "_extra": 2', {'a"b': 1, "_extra": 2}, None),
+    ],
+    ids=["extra", "escaped", "both", "misfits", "deep", "unnameable"],
+)
+def test_fields_of_the_tap_that_toloka_sends_are_unknown_fields(
+    sent: str, kept: dict[str, Any], misfits: dict[str, Any] | None
+) -> None:
+    unknown: list[str] = []
+    one = reader(unknown=unknown, own=True)
+    for _ in range(2):
+        first, row = as_objects(one.read(page('{"id": "0"}', f'{{"id": "1", {sent}}}')).rows)
+        assert first == {"id": "0"}
+        assert row["_extra"] == kept
+        assert row.get("_misfits") == misfits
+    assert sorted(unknown) == sorted(kept)
+
+
+def test_an_unknown_field_may_be_named_as_an_attribute_of_another() -> None:
+    fields = {name: 1 for other in ("a-b", "_misfits") for name in (other, attribute_of(other))}
+    (row,) = as_objects(rows_of(page(json.dumps({"id": "1", **fields})), own=True))
+    assert row == {"id": "1", "_extra": fields}
 
 
 def test_an_added_field_that_toloka_sends_is_not_lost_when_another_is_unknown() -> None:
