@@ -107,7 +107,7 @@ class PageReader:
         self._keeps_misfits = MISFITS in fields.printed
         self._unknown: set[str] = set()
         self._lock = Lock()
-        self._misfits = MisfitLog(warn, kept=self._keeps_misfits)
+        self._misfits = MisfitLog(warn)
         self._rows = RowReader(fields, self._layout, self._note_unknown)
         self._notices = RowNotices(
             [id_field] if id_field else fields.required, fields.sent, layout=self._layout, warn=warn
@@ -199,9 +199,12 @@ class PageReader:
             misfits = mending.misfits.get(id(row))
             if not misfits or (leave_out and leave_out(row)):
                 continue
-            self._misfits.note(partial(names.of, position), misfits)
-            kept = [misfit for misfit in misfits if misfit.path not in self._hidden]
-            if kept and self._keeps_misfits:
+            hidden = self._hidden if self._keeps_misfits else {one.path for one in misfits}
+            kept = [one for one in misfits if one.path not in hidden]
+            lost = [one for one in misfits if one.path in hidden]
+            self._misfits.note(partial(names.of, position), kept, kept=True)
+            self._misfits.note(partial(names.of, position), lost, kept=False)
+            if kept:
                 setattr(row, _MISFITS, as_field(kept))
 
     def _note_unknown(self, found: Collection[str]) -> None:

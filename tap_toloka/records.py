@@ -18,7 +18,7 @@ from tap_toloka import dates, maps
 from tap_toloka.errors import TolokaError, UnusableError
 from tap_toloka.fitting import attribute_of
 from tap_toloka.hiding import shortened
-from tap_toloka.misfits import EXTRA, MISFITS, Misfit, MisfitLog, in_words
+from tap_toloka.misfits import EXTRA, MISFITS, Misfit, MisfitLog, in_words, path_to, steps_of
 from tap_toloka.pages import as_json, as_objects
 
 if t.TYPE_CHECKING:
@@ -66,9 +66,7 @@ class RecordWriter:
         self._fields = declared
         self._narrower = {n: d for n, d in declared.items() if is_narrower(known.get(n, {}), d)}
         self._ignored: set[str] = set()
-        self._misfits = MisfitLog(
-            partial(stream.logger.warning, "%s: %s", stream.name), kept=MISFITS in declared
-        )
+        self._misfits = MisfitLog(partial(stream.logger.warning, "%s: %s", stream.name))
         self.version = version
 
     @property
@@ -141,12 +139,13 @@ class RecordWriter:
         (read,) = as_objects([row])
         values = self._selected(read)
         if self._flattened_levels and EXTRA in self._fields:
-            extra = dict(_unknown_within(values, self._fields, self._flattened_levels))
+            extra = {path_to(name): value for name, value in values.get(EXTRA, {}).items()}
+            extra |= _unknown_within(values, self._fields, self._flattened_levels)
             if extra:
-                values[EXTRA] = {**values.get(EXTRA, {}), **extra}
+                values[EXTRA] = extra
         found: list[tuple[str, t.Any, str]] = []
         for name in self._narrower.keys() & values.keys() - {MISFITS}:
-            values[name] = retyped(values[name], self._narrower[name], name, found)
+            values[name] = retyped(values[name], self._narrower[name], path_to(name), found)
         if found:
             self._set_aside(row, values, found)
         if MISFITS in self._narrower.keys() & values.keys():
@@ -165,7 +164,7 @@ class RecordWriter:
         if wrong or self._stream.config["on_misfit"] == "fail":
             msg = f"{in_words([(name, misfit) for misfit in wrong or misfits])} in the catalog"
             raise UnusableError(msg)
-        self._misfits.note(lambda: name, misfits)
+        self._misfits.note(lambda: name, misfits, kept=MISFITS in self._fields)
         if MISFITS in self._fields:
             kept = {path: value for path, value, _ in found}
             values[MISFITS] = {**values.get(MISFITS, {}), **kept}
@@ -175,12 +174,17 @@ class RecordWriter:
         misfits = values.get(MISFITS)
         if isinstance(misfits, dict):
             for path in list(misfits):
-                names = path.replace("[", ".[").split(".")
-                if any(
-                    not self._stream.mask[tuple(_breadcrumb(names[:count]))]
-                    for count in range(1, len(names) + 1)
-                ):
+                if not self._is_selected(path):
                     del misfits[path]
+
+    def _is_selected(self, path: str) -> bool:
+        """Tell whether nothing is deselected at a path, above it or within."""
+        place = tuple(_breadcrumb(steps_of(path)))
+        return not any(one[: len(place)] == place[: len(one)] for one in self._deselected)
+
+    @cached_property
+    def _deselected(self) -> list[tuple[str, ...]]:
+        return [breadcrumb for breadcrumb, selected in self._stream.mask.items() if not selected]
 
     @cached_property
     def _flattened_levels(self) -> int:
@@ -261,7 +265,7 @@ def is_narrower(ours: Mapping[str, t.Any], declared: Mapping[str, t.Any]) -> boo
     if kinds and not all(_is_one_of(kind, kinds) for kind in _kinds_of(ours) or ["any"]):
         return True
     inner, inner_declared = ours.get("properties", {}), declared.get("properties", {})
-    return any(is_narrower(inner[n], inner_declared[n]) for n in inner.keys() & inner_declared) or (
+    return any(is_narrower(inner.get(n, {}), inner_declared[n]) for n in inner_declared) or (
         "items" in declared and is_narrower(ours.get("items", {}), declared["items"])
     )
 
@@ -317,7 +321,7 @@ def _inside_retyped(
     if isinstance(value, dict) and "properties" in declared:
         inner = declared["properties"]
         return {
-            k: retyped(v, inner[k], f"{path}.{k}", misfits) if k in inner else v
+            k: retyped(v, inner[k], path_to(k, path), misfits) if k in inner else v
             for k, v in value.items()
         }
     if isinstance(value, list) and "items" in declared:
@@ -334,14 +338,14 @@ def _unknown_within(
         inner = properties.get(name, {}).get("properties")
         if inner and isinstance(value, dict) and levels:
             for unknown in value.keys() - inner.keys():
-                yield f"{path}{name}.{unknown}", value.pop(unknown)
-            yield from _unknown_within(value, inner, levels - 1, f"{path}{name}.")
+                yield path_to(unknown, path_to(name, path)), value.pop(unknown)
+            yield from _unknown_within(value, inner, levels - 1, path_to(name, path))
 
 
-def _breadcrumb(names: Iterable[str]) -> Iterator[str]:
+def _breadcrumb(names: Iterable[str | None]) -> Iterator[str]:
     """Yield the breadcrumb of a path within a row."""
     for name in names:
-        yield from ("items",) if name.startswith("[") else ("properties", name)
+        yield from ("items",) if name is None else ("properties", name)
 
 
 def _kinds_of(schema: Mapping[str, t.Any]) -> list[str]:

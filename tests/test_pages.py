@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from tap_toloka.errors import UnusableError
 from tap_toloka.fitting import attribute_of
-from tap_toloka.misfits import OWN_FIELDS
+from tap_toloka.misfits import OWN_FIELDS, path_to, steps_of
 from tap_toloka.pages import Page, PageReader, as_objects, greatest_date
 from tap_toloka.rows import RowFields
 from tests.expected_rows import stored
@@ -595,6 +595,41 @@ def test_an_unknown_field_may_be_named_as_an_attribute_of_another() -> None:
     fields = {name: 1 for other in ("a-b", "_misfits") for name in (other, attribute_of(other))}
     (row,) = as_objects(rows_of(page(json.dumps({"id": "1", **fields})), own=True))
     assert row == {"id": "1", "_extra": fields}
+
+
+@pytest.mark.parametrize(
+    ("free", "paths"),
+    [
+        ({"a.b": "!", "a": {"b": "!"}}, ['free["a.b"]', "free.a.b"]),
+        ({"a": ["!"], "a[0]": "!"}, ["free.a[0]", 'free["a[0]"]']),
+        ({"": "!", '"': "!", '["x"]': "!"}, ['free[""]', r'free["\""]', r'free["[\"x\"]"]']),
+        ({"a b": "!", "\\": "!", "\n": "!"}, ["free.a b", "free.\\", "free.\n"]),
+    ],
+    ids=["dot", "index", "quotes", "plain"],
+)
+def test_values_are_kept_apart_whatever_their_keys_are(free: Any, paths: list[str]) -> None:
+    row = json.dumps({"id": "1", "free": free, "free.a": free}).replace('"!"', "1e131072")
+    (read,) = as_objects(rows_of(page(row), own=True))
+    unknown = [path.replace("free", '["free.a"]', 1) for path in paths]
+    assert read["_misfits"] == dict.fromkeys([*paths, *unknown], "1e131072")
+
+
+@given(st.lists(st.text(min_size=0) | st.none()))
+def test_a_path_tells_its_steps(steps: list[str | None]) -> None:
+    path = "free"
+    for number, step in enumerate(steps):
+        path = f"{path}[{number}]" if step is None else path_to(step, path)
+    assert [*steps_of(path)] == ["free", *steps]
+
+
+def test_a_warning_tells_what_is_not_kept() -> None:
+    warnings: list[str] = []
+    number = {"type": ["integer", "null"]}
+    one = reader(own=True, hidden={"level": number}, warnings=warnings)
+    one.read(page('{"id": "1", "count": [], "level": []}'))
+    reader(warnings=warnings).read(page('{"id": "1", "count": []}'))
+    assert ["and kept in `_misfits`" in warning for warning in warnings] == [True, False, False]
+    assert ["and not kept" in warning for warning in warnings] == [False, True, True]
 
 
 def test_an_added_field_that_toloka_sends_is_not_lost_when_another_is_unknown() -> None:

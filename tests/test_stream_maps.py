@@ -361,6 +361,35 @@ def test_misfits_of_what_is_deselected_within_a_field_are_not_printed() -> None:
     assert run.records[0]["_misfits"] == {"priority": [], "owner.myself": {}}
 
 
+def test_a_misfit_that_holds_what_is_deselected_is_not_printed() -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", priority=[], owner=[{"id": "private"}])
+    with Emulator([pool]) as emulator:
+        run = run_inside(config_for(emulator), catalog=catalog_of("owner.id"))
+    assert run.records[0]["_misfits"] == {"priority": []}
+
+
+def test_flattening_keeps_unknown_fields_apart_whatever_they_are_named() -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", owner={"id": "x", "q": 1, "q.r": 2})
+    settings = {"flattening_enabled": True, "flattening_max_depth": 1}
+    with Emulator([{**pool, "owner.q": 3}]) as emulator:
+        run = run_inside(config_for(emulator, **settings))
+    assert json.loads(run.records[0]["_extra"]) == {
+        "owner.q": 1,
+        'owner["q.r"]': 2,
+        '["owner.q"]': 3,
+    }
+
+
+def test_values_that_no_declared_type_can_hold_are_kept_apart_whatever_the_keys() -> None:
+    number = {"type": ["integer", "null"]}
+    fields = {"a.b": number, "a": {"properties": {"b": number}}}
+    declared = {"type": ["object", "null"], "properties": fields}
+    pool = make_pool("1", "2024-01-01T00:00:00", metadata={"a.b": [1], "a": {"b": [2]}})
+    with Emulator([pool]) as emulator:
+        run = run_inside(config_for(emulator), catalog=catalog_declaring(metadata=declared))
+    assert run.records[0]["_misfits"] == {'metadata["a.b"]': [1], "metadata.a.b": [2]}
+
+
 def test_without_the_column_values_that_do_not_fit_are_only_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -369,4 +398,6 @@ def test_without_the_column_values_that_do_not_fit_are_only_logged(
         run = run_inside(config_for(emulator), catalog=catalog_of("_misfits"))
     assert "_misfits" not in run.records[0]
     assert run.records[0]["priority"] is None
-    assert "`priority` is [], expected an integer of 64 bits: set to null" in caplog.text
+    assert (
+        "`priority` is [], expected an integer of 64 bits: set to null, and not kept" in caplog.text
+    )
