@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
 
+from msgspec import UNSET
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib import ActivateVersionMessage, RecordMessage
 from typing_extensions import override
@@ -18,6 +19,7 @@ from tap_toloka import dates, maps
 from tap_toloka.errors import TolokaError, UnusableError
 from tap_toloka.fitting import attribute_of
 from tap_toloka.hiding import shortened
+from tap_toloka.layout import fields_of
 from tap_toloka.misfits import EXTRA, MISFITS, Misfit, MisfitLog, in_words, path_to, steps_of
 from tap_toloka.pages import as_json, as_objects
 
@@ -39,6 +41,8 @@ _KINDS: Mapping[type, str] = {
     dict: "object",
 }
 _MOST_DIGITS = 100
+_MISFITS = attribute_of(MISFITS)
+_ADD_NULL = ". Add `null` to the type there to keep such values in `_misfits`"
 
 
 class RecordWriter:
@@ -79,8 +83,9 @@ class RecordWriter:
 
         Raises:
             TolokaError: If a stream map fails; or if no type that the catalog declares can hold a
-                value, and it is a key, or `on_misfit` is `fail`.
+                value, and null is none of them, or it is a key, or `on_misfit` is `fail`.
         """
+        self._check_nulls(rows)
         now = datetime.now(timezone.utc)
         if self._prints_rows_as_read:
             name, extracted = self._stream.name, dates.from_datetime(now)
@@ -160,14 +165,45 @@ class RecordWriter:
             self._name_of(row),
             {*self._stream.primary_keys, self._stream.replication_key},
         )
-        wrong = [misfit for misfit in misfits if misfit.path in needed]
-        if wrong or self._stream.config["on_misfit"] == "fail":
-            msg = f"{in_words([(name, misfit) for misfit in wrong or misfits])} in the catalog"
+        keys = [misfit for misfit in misfits if misfit.path in needed]
+        no_nulls = [misfit for misfit in misfits if not self._takes_null(misfit.path)]
+        if keys or no_nulls or self._stream.config["on_misfit"] == "fail":
+            wrong = [(name, misfit) for misfit in keys or no_nulls or misfits]
+            advice = _ADD_NULL if no_nulls and not keys else ""
+            msg = f"{in_words(wrong)} in the catalog{advice}"
             raise UnusableError(msg)
         self._misfits.note(lambda: name, misfits, kept=MISFITS in self._fields)
         if MISFITS in self._fields:
             kept = {path: value for path, value, _ in found}
             values[MISFITS] = {**values.get(MISFITS, {}), **kept}
+
+    def _check_nulls(self, rows: Sequence[Row]) -> None:
+        """Raise if a value was set to null, as our schema has it, where the catalog has no null."""
+        for row in rows:
+            if (misfits := getattr(row, _MISFITS, UNSET)) is not UNSET:
+                wrong = [
+                    (self._name_of(row), Misfit(path, bytes(value), self._expected_at(path)))
+                    for path, value in fields_of(misfits).items()
+                    if self._is_selected(path) and not self._takes_null(path)
+                ]
+                if wrong:
+                    msg = f"{in_words(wrong)} in the catalog{_ADD_NULL}"
+                    raise UnusableError(msg)
+
+    def _takes_null(self, path: str) -> bool:
+        declared = self._declared_at(path).get("type", "null")
+        return "null" in ([declared] if isinstance(declared, str) else declared)
+
+    def _expected_at(self, path: str) -> str:
+        return " or ".join(_kinds_of(self._declared_at(path)))
+
+    def _declared_at(self, path: str) -> Mapping[str, t.Any]:
+        """Return what the catalog declares at a path; nothing if it has no such place."""
+        schema: Mapping[str, t.Any] = {"properties": self._fields}
+        for name in steps_of(path):
+            place = schema.get("items") if name is None else schema.get("properties", {}).get(name)
+            schema = place or {}
+        return schema
 
     def _drop_deselected_misfits(self, values: dict[str, t.Any]) -> None:
         """Leave out misfits of what is deselected within a field; it was read all the same."""

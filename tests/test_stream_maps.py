@@ -227,6 +227,41 @@ def test_a_key_that_no_declared_type_can_hold_is_one_line_at_once(
     assert f"`{key}` is " in run.failure
 
 
+@pytest.mark.parametrize(
+    ("field", "sent", "declared", "path"),
+    [
+        ("priority", "bad", {"type": "integer"}, "priority"),
+        ("private_name", "text", {"type": "integer"}, "private_name"),
+        (
+            "owner",
+            {"myself": "bad"},
+            {"type": ["object", "null"], "properties": {"myself": {"type": "boolean"}}},
+            "owner.myself",
+        ),
+        (
+            "metadata",
+            {"a": [{"b.c": []}]},
+            {"properties": {"a": {"items": {"properties": {"b.c": {"type": ["integer"]}}}}}},
+            'metadata.a[0]["b.c"]',
+        ),
+    ],
+    ids=["not ours", "not the catalog's", "inside", "within a list"],
+)
+def test_null_stands_for_no_value_where_the_catalog_has_no_null(
+    field: str, sent: Any, declared: Row, path: str
+) -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", **{field: sent})
+    with Emulator([pool]) as emulator:
+        catalog = catalog_declaring(**{field: declared})
+        run = run_process(config=config_for(emulator), catalog=catalog)
+    assert run.status == 1
+    assert run.records == []
+    assert f"row 1: `{path}` is " in run.failure
+    assert "expected integer in the catalog. Add `null`" in run.failure.replace(
+        "boolean", "integer"
+    )
+
+
 @pytest.mark.parametrize("value", ["1e999999999999999999999", "9" * 5_000])
 @pytest.mark.parametrize(
     "settings",
