@@ -12,16 +12,17 @@ from datetime import datetime, timedelta, timezone
 
 import msgspec
 
+from tap_toloka.hiding import shortened
+
 _FILLED_UP = {len("2016-03-24"): "T00:00:00", len("2016-03-24T12:38"): ":00"}
 _WHOLE = len("2016-03-24T12:38:07")
 _CANONICAL = len("2016-03-24T12:38:07.654")
-_LONGEST = 100  # characters of what is no date in a message
-
+_FINER = re.compile(r"(\.\d{3})\d+", re.ASCII)  # than a millisecond
 
 _ISO = re.compile(
     r"(?P<year>\d{4})(?P<dash>[-/]?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)"
-    r"(?:[Tt ](?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?)?"
-    r" ?(?P<zone>[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    r"(?:[Tt ](?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?"
+    r" ?(?P<zone>[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
 _RFC_2822 = re.compile(
@@ -41,11 +42,13 @@ def canonical(text: str) -> str:
         ValueError: If the text is no date.
     """
     filled_up = text + _FILLED_UP.get(len(text), "")
+    if len(text) > _CANONICAL:  # msgspec rounds what is finer than a microsecond
+        filled_up = _FINER.sub(r"\1", text, count=1)
     try:
         # msgspec takes RFC 3339 and no other form, with or without a zone, and is the fastest.
         moment = msgspec.convert(filled_up, datetime)
     except msgspec.ValidationError:
-        msg = f"{text[:_LONGEST]!r} is not a date"
+        msg = f"{shortened(text)!r} is not a date"
         raise ValueError(msg) from None
     if moment.tzinfo is None and len(filled_up) <= _CANONICAL and filled_up[10] == "T":
         # Nearly all come this way: what is missing of the fraction is filled up.
@@ -55,7 +58,7 @@ def canonical(text: str) -> str:
     try:
         return from_datetime(moment)
     except OverflowError:  # the end of time, in a zone where it comes later
-        msg = f"{text[:_LONGEST]!r} is not a date that there is in UTC"
+        msg = f"{shortened(text)!r} is not a date that there is in UTC"
         raise ValueError(msg) from None
 
 
@@ -63,8 +66,8 @@ def from_other_forms(text: str) -> str:
     """Bring a date into the canonical form that `canonical` does not know, if it has one meaning.
 
     That is ISO 8601 as others write it (`20160324T123807Z`, `2016-03-24 12:38:07,654 +0300`), and
-    RFC 2822 (`Thu, 24 Mar 2016 12:38:07 GMT`). Not so `03/04/2016`, or what is only digits: they
-    may count seconds or milliseconds.
+    RFC 2822 (`Thu, 24 Mar 2016 12:38:07 GMT`). Not so `03/04/2016`, what is only digits, as they
+    may count seconds or milliseconds, or `2016-03-24-05`: a zone without a time, or a time.
 
     Raises:
         ValueError: If the text is no such date.
@@ -78,7 +81,7 @@ def from_other_forms(text: str) -> str:
             return _from_parts(found.groupdict(default=""))
     except (TypeError, OverflowError):  # Python raises these for some dates that there are not
         pass
-    msg = f"{text[:_LONGEST]!r} is not a date"
+    msg = f"{shortened(text)!r} is not a date"
     raise ValueError(msg)
 
 

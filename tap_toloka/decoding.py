@@ -69,6 +69,7 @@ class PageDecoder:
         sent: JSON Schema of each field that is read.
         required: Those that every row must have.
         added: Fields that the tap adds.
+        own: Those of them that are unknown if Toloka sends them.
         ignored: Fields that Toloka may send and that nobody wants. Others are unknown.
         on_unknown: Called with the names of fields that are unknown.
         fits: Tells whether a value of a field fits.
@@ -81,6 +82,7 @@ class PageDecoder:
         sent: Mapping[str, t.Any],
         required: Collection[str],
         added: Collection[str],
+        own: Collection[str],
         ignored: Collection[str],
         on_unknown: Callable[[Collection[str]], None],
         fits: Callable[[str, msgspec.Raw], bool],
@@ -89,6 +91,7 @@ class PageDecoder:
         self._sent = sent
         self._required = required
         self._added = frozenset(added)
+        self._own = {name: attribute_of(name) for name in own}
         self._ignored = frozenset(ignored) - sent.keys() - self._added
         self._known = {*sent, *self._added, *self._ignored}
         self._on_unknown = on_unknown
@@ -132,6 +135,11 @@ class PageDecoder:
                 for sent in self._decode_fields(body)[0]
             ]
             self._on_unknown({name for one in extra for name in one})
+        if any(getattr(row, of) is not UNSET for of in self._own.values() for row in rows):
+            extra = extra or [{} for _ in rows]
+            for row, others in zip(rows, extra, strict=True):
+                others.update(_taken_out(row, self._own))
+            self._on_unknown({name for one in extra for name in one} & self._own.keys())
         for attribute in plan.unwanted:
             for row in rows:
                 setattr(row, attribute, UNSET)

@@ -40,7 +40,7 @@ _SHORT = 100  # characters of a number without an exponent, which needs no close
 
 def attribute_of(field: str) -> str:
     """Return the attribute of a row that holds a field: Python has none for `global` or `a-b`."""
-    if field.isidentifier() and not iskeyword(field) and not field.startswith("_"):
+    if field.isidentifier() and not iskeyword(field) and not field.startswith(("_", "field_")):
         return field
     return f"field_{field.encode(errors='surrogatepass').hex()}"
 
@@ -140,7 +140,7 @@ def _float(text: str) -> float:
             exponent = number.as_tuple().exponent
             fits = number.adjusted() < _MOST_DIGITS and int(exponent) >= -_MOST_DECIMALS
         if not fits:
-            msg = f"Number out of range: {text[:_SHORT]}"
+            msg = "Number out of range"
             raise ValueError(msg)
     return float(text)
 

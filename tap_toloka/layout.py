@@ -62,12 +62,6 @@ class Layout:
         """
         return list(map(bytes, self.decoder(msgspec.Raw, checks_more=False)(body)[0]))
 
-    def page_of(self, row: bytes) -> bytes:
-        """Make a body of a single row."""
-        if self.rows_in is None:
-            return row
-        return b'{"%b":[%b],"has_more":false}' % (self.rows_in.encode(), row)
-
     def level(self, body: bytes) -> int:
         """Return how many objects and arrays the rows of a body are in."""
         return 2 if self.rows_in else int(body.lstrip().startswith(b"["))

@@ -20,11 +20,11 @@ from tap_toloka import dates
 from tap_toloka.bodies import DEEP
 from tap_toloka.errors import UnusableError
 from tap_toloka.fitting import check_numbers, checks_of, kinds_of
-from tap_toloka.hiding import shortened
+from tap_toloka.hiding import safe, shortened
 from tap_toloka.layout import fields_of, items_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 MISFITS = "_misfits"
 """The field of the tap that keeps the values of a row that did not fit, by their paths."""
@@ -48,10 +48,16 @@ _MOST_PATHS = 2**20  # characters of all paths within a field, else it is set as
 _LONGEST_TEXT = 10 * 2**20  # characters of JSON that is kept as text
 _LONGEST_EXAMPLE = 60  # characters
 _MOST_WARNINGS = 20
+_KEPT = "and kept in `_misfits` if the row and the field are printed"
+_NOT_KEPT = "and not kept, as the field or `_misfits` is not selected"
 _MOST_NAMED = 20  # misfits in an error
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)  # JSON's
 _INDEX = re.compile(r"\[\d+\]")
+_PLAIN = re.compile(r"[^.\[\]\"]+")  # names that need no quotes in a path
+_STEP = re.compile(
+    rf"\[(?P<index>\d+)\]|\[(?P<quoted>\"(?:[^\"\\]|\\.)*\")\]|(?P<plain>{_PLAIN.pattern})"
+)
 _LONGEST_INTEGER = 19  # digits of 2**63
 _BY_FIRST_BYTE = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean"}
 _IN_WORDS = {
@@ -68,7 +74,7 @@ class Misfit(t.NamedTuple):
     """A value that does not fit.
 
     Attributes:
-        path: Where it was, as `quality_control.configs[0].rules`.
+        path: Where it was, as `quality_control.configs[0].rules`, see `path_to`.
         value: The value, as JSON.
         expected: What would fit, in words.
     """
@@ -78,10 +84,8 @@ class Misfit(t.NamedTuple):
     expected: str
 
     def __str__(self) -> str:
-        # Of a long value a few bytes are enough, and half a character at their end is not shown.
-        text = self.value[: 10 * _LONGEST_EXAMPLE].decode(errors="ignore")
-        path = shortened(self.path)
-        return f"`{path}` is {shortened(text, _LONGEST_EXAMPLE)}, expected {self.expected}"
+        value = shortened(self.value.decode(), _LONGEST_EXAMPLE)
+        return f"`{shortened(self.path)}` is {value}, expected {self.expected}"
 
 
 class _NoNullError(Exception):
@@ -171,7 +175,7 @@ class Place:
             return _joined([self._items.mended(bytes(v), f"{path}[{n}]", found) for n, v in items])
         return _object(
             {
-                name: self._properties.get(name, ANY).mended(bytes(v), f"{path}.{name}", found)
+                name: self._properties.get(name, ANY).mended(bytes(v), path_to(name, path), found)
                 for name, v in fields_of(value).items()
             }
         )
@@ -267,15 +271,16 @@ class Mending:
     def mended(self, row: object, name: str, value: msgspec.Raw) -> msgspec.Raw:
         """Return a value of a field, with nothing in it that does not fit."""
         place, sent, found = self._places.get(name, ANY), bytes(value), _Found()
+        path = path_to(name)
         is_wrong = name in self._strict
         try:
-            fitting, misfits = place.mended(sent, name, found), found.misfits
+            fitting, misfits = place.mended(sent, path, found), found.misfits
         except _NoNullError:
-            fitting, misfits, is_wrong = b"null", [Misfit(name, sent, place.expected)], True
+            fitting, misfits, is_wrong = b"null", [Misfit(path, sent, place.expected)], True
         except _TooManyError:
-            fitting, misfits = b"null", [Misfit(name, sent, place.expected)]
+            fitting, misfits = b"null", [Misfit(path, sent, place.expected)]
         except RecursionError:
-            fitting, misfits = b"null", [_too_deep(name, sent)]
+            fitting, misfits = b"null", [_too_deep(path, sent)]
         if misfits:
             (self.wrong if is_wrong else self.misfits).setdefault(id(row), []).extend(misfits)
         return msgspec.Raw(fitting)
@@ -294,7 +299,7 @@ class Mending:
         sent = bytes(value)
         if not sent.startswith(DEEP):
             return value
-        misfit = _too_deep(name, deep[int(sent[len(DEEP) : -1])])
+        misfit = _too_deep(path_to(name), deep[int(sent[len(DEEP) : -1])])
         self.misfits.setdefault(id(row), []).append(misfit)
         return msgspec.Raw(b"null")
 
@@ -329,8 +334,22 @@ class Mending:
         raise UnusableError(msg)
 
 
-def _too_deep(name: str, value: bytes) -> Misfit:
-    return Misfit(name, _as_text(value), "less nesting")
+def _too_deep(path: str, value: bytes) -> Misfit:
+    return Misfit(path, _as_text(value), "less nesting")
+
+
+def path_to(name: str, within: str = "") -> str:
+    """Return the path of a field: in quotes if its name could be taken for several steps."""
+    if not _PLAIN.fullmatch(name):
+        return f"{within}[{msgspec.json.encode(name).decode()}]"
+    return f"{within}.{name}" if within else name
+
+
+def steps_of(path: str) -> Iterator[str | None]:
+    """Yield the names in a path; None for an item of an array."""
+    for step in _STEP.finditer(path):
+        quoted = step["quoted"]
+        yield msgspec.json.decode(quoted, type=str) if quoted else step["plain"]
 
 
 class MisfitLog:
@@ -338,18 +357,18 @@ class MisfitLog:
 
     Args:
         warn: Called with a line.
-        kept: Whether the values are kept in `_misfits`.
     """
 
-    def __init__(self, warn: Callable[[str], None], *, kept: bool) -> None:
+    def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
-        self._done = "set to null, and kept in `_misfits`" if kept else "set to null"
         self._warned_of: set[str] = set()
         self._lock = Lock()
         self.count = 0
 
-    def note(self, name_of_row: Callable[[], str], misfits: Iterable[Misfit]) -> None:
-        """Note the misfits of a row."""
+    def note(
+        self, name_of_row: Callable[[], str], misfits: Iterable[Misfit], *, kept: bool
+    ) -> None:
+        """Note the misfits of a row, which are kept in `_misfits`, or nowhere."""
         for misfit in misfits:
             place = _INDEX.sub("[]", misfit.path)
             with self._lock:
@@ -361,9 +380,10 @@ class MisfitLog:
             if is_last:
                 self._warn("further fields with values that do not fit are counted, not logged")
             else:
+                place = shortened(_INDEX.sub("[]", safe(misfit.path)))
                 self._warn(
-                    f"{name_of_row()}: {misfit}: {self._done}. Further ones at "
-                    f"`{shortened(place)}` are not logged. Please report this line to the "
+                    f"{name_of_row()}: {misfit}: set to null, {_KEPT if kept else _NOT_KEPT}. "
+                    f"Further ones at `{place}` are not logged. Please report this line to the "
                     "maintainers of tap-toloka"
                 )
 

@@ -9,6 +9,7 @@ from threading import Lock
 import msgspec
 
 from tap_toloka.bodies import REPLACED, pieces_with
+from tap_toloka.hiding import shortened
 from tap_toloka.layout import fields_of
 
 if t.TYPE_CHECKING:
@@ -19,7 +20,6 @@ if t.TYPE_CHECKING:
 
 _MOST_WARNINGS = 10
 _LARGE = 50 * 2**20  # bytes of a row: without a setting, Meltano does not pass on more
-_LONGEST_NAME = 100  # characters of an id in a message
 
 
 class RowNotices:
@@ -110,10 +110,9 @@ def _fields_of(row: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _shown(value: msgspec.Raw | bytes) -> str:
-    """Return a value for a message: text as it is if it is short and printable, else its JSON."""
+    """Return a value for a message on one line: text as it is, of anything else its JSON."""
     text = bytes(value).decode()
     if text.startswith('"'):
         text = msgspec.json.decode(value, type=str)
-    if len(text) > _LONGEST_NAME or not text.isprintable():
-        text = ascii(text[:_LONGEST_NAME])
-    return text
+    text = shortened(text)
+    return text if text.isprintable() else ascii(text)

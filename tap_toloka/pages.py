@@ -30,7 +30,6 @@ if t.TYPE_CHECKING:
     from tap_toloka.splitting import Order
 
 _MOST_UNKNOWN = 20  # fields that are named
-_LONGEST_NAME = 100  # characters of a field in a message
 
 as_json = msgspec.json.Encoder(decimal_format="number").encode
 """Encodes with all digits of numbers."""
@@ -108,7 +107,7 @@ class PageReader:
         self._keeps_misfits = MISFITS in fields.printed
         self._unknown: set[str] = set()
         self._lock = Lock()
-        self._misfits = MisfitLog(warn, kept=self._keeps_misfits)
+        self._misfits = MisfitLog(warn)
         self._rows = RowReader(fields, self._layout, self._note_unknown)
         self._notices = RowNotices(
             [id_field] if id_field else fields.required, fields.sent, layout=self._layout, warn=warn
@@ -200,14 +199,17 @@ class PageReader:
             misfits = mending.misfits.get(id(row))
             if not misfits or (leave_out and leave_out(row)):
                 continue
-            self._misfits.note(partial(names.of, position), misfits)
-            kept = [misfit for misfit in misfits if misfit.path not in self._hidden]
-            if kept and self._keeps_misfits:
+            hidden = self._hidden if self._keeps_misfits else {one.path for one in misfits}
+            kept = [one for one in misfits if one.path not in hidden]
+            lost = [one for one in misfits if one.path in hidden]
+            self._misfits.note(partial(names.of, position), kept, kept=True)
+            self._misfits.note(partial(names.of, position), lost, kept=False)
+            if kept:
                 setattr(row, _MISFITS, as_field(kept))
 
     def _note_unknown(self, found: Collection[str]) -> None:
         with self._lock:
-            new = sorted({name[:_LONGEST_NAME] for name in found} - self._unknown)
+            new = sorted({*found} - self._unknown)
             new = new[: _MOST_UNKNOWN + 1 - len(self._unknown)]
             self._unknown.update(new)
             is_last = bool(new) and len(self._unknown) > _MOST_UNKNOWN

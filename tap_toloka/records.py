@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
 
+from msgspec import UNSET
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib import ActivateVersionMessage, RecordMessage
 from typing_extensions import override
@@ -17,7 +18,9 @@ from typing_extensions import override
 from tap_toloka import dates, maps
 from tap_toloka.errors import TolokaError, UnusableError
 from tap_toloka.fitting import attribute_of
-from tap_toloka.misfits import EXTRA, MISFITS, Misfit, MisfitLog, in_words
+from tap_toloka.hiding import shortened
+from tap_toloka.layout import fields_of
+from tap_toloka.misfits import EXTRA, MISFITS, Misfit, MisfitLog, in_words, path_to, steps_of
 from tap_toloka.pages import as_json, as_objects
 
 if t.TYPE_CHECKING:
@@ -38,6 +41,8 @@ _KINDS: Mapping[type, str] = {
     dict: "object",
 }
 _MOST_DIGITS = 100
+_MISFITS = attribute_of(MISFITS)
+_ADD_NULL = ". Add `null` to the type there to keep such values in `_misfits`"
 
 
 class RecordWriter:
@@ -65,9 +70,7 @@ class RecordWriter:
         self._fields = declared
         self._narrower = {n: d for n, d in declared.items() if is_narrower(known.get(n, {}), d)}
         self._ignored: set[str] = set()
-        self._misfits = MisfitLog(
-            partial(stream.logger.warning, "%s: %s", stream.name), kept=MISFITS in declared
-        )
+        self._misfits = MisfitLog(partial(stream.logger.warning, "%s: %s", stream.name))
         self.version = version
 
     @property
@@ -80,8 +83,9 @@ class RecordWriter:
 
         Raises:
             TolokaError: If a stream map fails; or if no type that the catalog declares can hold a
-                value, and it is a key, or `on_misfit` is `fail`.
+                value, and null is none of them, or it is a key, or `on_misfit` is `fail`.
         """
+        self._check_nulls(rows)
         now = datetime.now(timezone.utc)
         if self._prints_rows_as_read:
             name, extracted = self._stream.name, dates.from_datetime(now)
@@ -123,7 +127,7 @@ class RecordWriter:
 
     def _mapped(self, row: Row) -> list[tuple[str, dict[str, t.Any]]]:
         """Return the records that stream maps make of a row, each with the name of its stream."""
-        values = self._selected(self._retyped(row))
+        values = self._retyped(row)
         self._drop_deselected_misfits(values)
         record = RecordForMaps(values, self._fields)
         try:
@@ -136,15 +140,17 @@ class RecordWriter:
             raise self._failed(row, error) from error
 
     def _retyped(self, row: Row) -> dict[str, t.Any]:
-        """Return a row in the types that the catalog declares."""
-        (values,) = as_objects([row])
+        """Return what is selected of a row, in the types that the catalog declares."""
+        (read,) = as_objects([row])
+        values = self._selected(read)
         if self._flattened_levels and EXTRA in self._fields:
-            extra = dict(_unknown_within(values, self._fields, self._flattened_levels))
+            extra = {path_to(name): value for name, value in values.get(EXTRA, {}).items()}
+            extra |= _unknown_within(values, self._fields, self._flattened_levels)
             if extra:
-                values[EXTRA] = {**values.get(EXTRA, {}), **extra}
+                values[EXTRA] = extra
         found: list[tuple[str, t.Any, str]] = []
         for name in self._narrower.keys() & values.keys() - {MISFITS}:
-            values[name] = retyped(values[name], self._narrower[name], name, found)
+            values[name] = retyped(values[name], self._narrower[name], path_to(name), found)
         if found:
             self._set_aside(row, values, found)
         if MISFITS in self._narrower.keys() & values.keys():
@@ -159,26 +165,62 @@ class RecordWriter:
             self._name_of(row),
             {*self._stream.primary_keys, self._stream.replication_key},
         )
-        wrong = [misfit for misfit in misfits if misfit.path in needed]
-        if wrong or self._stream.config["on_misfit"] == "fail":
-            msg = f"{in_words([(name, misfit) for misfit in wrong or misfits])} in the catalog"
+        keys = [misfit for misfit in misfits if misfit.path in needed]
+        no_nulls = [misfit for misfit in misfits if not self._takes_null(misfit.path)]
+        if keys or no_nulls or self._stream.config["on_misfit"] == "fail":
+            wrong = [(name, misfit) for misfit in keys or no_nulls or misfits]
+            advice = _ADD_NULL if no_nulls and not keys else ""
+            msg = f"{in_words(wrong)} in the catalog{advice}"
             raise UnusableError(msg)
-        self._misfits.note(lambda: name, misfits)
+        self._misfits.note(lambda: name, misfits, kept=MISFITS in self._fields)
         if MISFITS in self._fields:
             kept = {path: value for path, value, _ in found}
             values[MISFITS] = {**values.get(MISFITS, {}), **kept}
+
+    def _check_nulls(self, rows: Sequence[Row]) -> None:
+        """Raise if a value was set to null, as our schema has it, where the catalog has no null."""
+        for row in rows:
+            if (misfits := getattr(row, _MISFITS, UNSET)) is not UNSET:
+                wrong = [
+                    (self._name_of(row), Misfit(path, bytes(value), self._expected_at(path)))
+                    for path, value in fields_of(misfits).items()
+                    if self._is_selected(path) and not self._takes_null(path)
+                ]
+                if wrong:
+                    msg = f"{in_words(wrong)} in the catalog{_ADD_NULL}"
+                    raise UnusableError(msg)
+
+    def _takes_null(self, path: str) -> bool:
+        declared = self._declared_at(path).get("type", "null")
+        return "null" in ([declared] if isinstance(declared, str) else declared)
+
+    def _expected_at(self, path: str) -> str:
+        return " or ".join(_kinds_of(self._declared_at(path)))
+
+    def _declared_at(self, path: str) -> Mapping[str, t.Any]:
+        """Return what the catalog declares at a path; nothing if it has no such place."""
+        schema: Mapping[str, t.Any] = {"properties": self._fields}
+        for name in steps_of(path):
+            place = schema.get("items") if name is None else schema.get("properties", {}).get(name)
+            schema = place or {}
+        return schema
 
     def _drop_deselected_misfits(self, values: dict[str, t.Any]) -> None:
         """Leave out misfits of what is deselected within a field; it was read all the same."""
         misfits = values.get(MISFITS)
         if isinstance(misfits, dict):
             for path in list(misfits):
-                names = path.replace("[", ".[").split(".")
-                if any(
-                    not self._stream.mask[tuple(_breadcrumb(names[:count]))]
-                    for count in range(1, len(names) + 1)
-                ):
+                if not self._is_selected(path):
                     del misfits[path]
+
+    def _is_selected(self, path: str) -> bool:
+        """Tell whether nothing is deselected at a path, above it or within."""
+        place = tuple(_breadcrumb(steps_of(path)))
+        return not any(one[: len(place)] == place[: len(one)] for one in self._deselected)
+
+    @cached_property
+    def _deselected(self) -> list[tuple[str, ...]]:
+        return [breadcrumb for breadcrumb, selected in self._stream.mask.items() if not selected]
 
     @cached_property
     def _flattened_levels(self) -> int:
@@ -186,7 +228,7 @@ class RecordWriter:
         return options.max_level if options and options.enabled else 0
 
     def _name_of(self, row: Row) -> str:
-        keys = (str(getattr(row, attribute_of(key))) for key in self._stream.primary_keys)
+        keys = (shortened(str(getattr(row, attribute_of(n)))) for n in self._stream.primary_keys)
         return f"row {' '.join(keys)}"
 
     def _failed(self, row: Row, error: Exception) -> TolokaError:
@@ -208,7 +250,7 @@ class RecordWriter:
             if name not in self._ignored and name not in self._fields:
                 self._ignored.add(name)
                 msg = "Ignoring unknown field %r in %s (not in the schema)"
-                self._stream.logger.warning(msg, name, self._stream.name)
+                self._stream.logger.warning(msg, shortened(name), self._stream.name)
         if stream_map.flattening_enabled:
             # The SDK declares what can be of any type as text, and only turns objects and arrays
             # into one.
@@ -259,7 +301,7 @@ def is_narrower(ours: Mapping[str, t.Any], declared: Mapping[str, t.Any]) -> boo
     if kinds and not all(_is_one_of(kind, kinds) for kind in _kinds_of(ours) or ["any"]):
         return True
     inner, inner_declared = ours.get("properties", {}), declared.get("properties", {})
-    return any(is_narrower(inner[n], inner_declared[n]) for n in inner.keys() & inner_declared) or (
+    return any(is_narrower(inner.get(n, {}), inner_declared[n]) for n in inner_declared) or (
         "items" in declared and is_narrower(ours.get("items", {}), declared["items"])
     )
 
@@ -315,7 +357,7 @@ def _inside_retyped(
     if isinstance(value, dict) and "properties" in declared:
         inner = declared["properties"]
         return {
-            k: retyped(v, inner[k], f"{path}.{k}", misfits) if k in inner else v
+            k: retyped(v, inner[k], path_to(k, path), misfits) if k in inner else v
             for k, v in value.items()
         }
     if isinstance(value, list) and "items" in declared:
@@ -332,14 +374,14 @@ def _unknown_within(
         inner = properties.get(name, {}).get("properties")
         if inner and isinstance(value, dict) and levels:
             for unknown in value.keys() - inner.keys():
-                yield f"{path}{name}.{unknown}", value.pop(unknown)
-            yield from _unknown_within(value, inner, levels - 1, f"{path}{name}.")
+                yield path_to(unknown, path_to(name, path)), value.pop(unknown)
+            yield from _unknown_within(value, inner, levels - 1, path_to(name, path))
 
 
-def _breadcrumb(names: Iterable[str]) -> Iterator[str]:
+def _breadcrumb(names: Iterable[str | None]) -> Iterator[str]:
     """Yield the breadcrumb of a path within a row."""
     for name in names:
-        yield from ("items",) if name.startswith("[") else ("properties", name)
+        yield from ("items",) if name is None else ("properties", name)
 
 
 def _kinds_of(schema: Mapping[str, t.Any]) -> list[str]:

@@ -14,7 +14,7 @@ from tap_toloka import dates
 from tap_toloka.bodies import without_deep_values
 from tap_toloka.decoding import PageDecoder
 from tap_toloka.fitting import Row, attribute_of, has_long_number, is_decoded
-from tap_toloka.misfits import EXTRA, Mending, place_of
+from tap_toloka.misfits import EXTRA, OWN_FIELDS, Mending, place_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -91,6 +91,7 @@ class RowReader:
             sent=fields.sent,
             required=required,
             added=fields.added,
+            own=OWN_FIELDS.keys() & fields.added,
             ignored=fields.ignored,
             on_unknown=on_unknown,
             fits=lambda name, value: self._places[name].fits(value),
@@ -146,7 +147,7 @@ class RowReader:
         rows = decoded.rows
         for name in self._checked:
             self._check(rows, name, mending, closely=closely)
-        for name in decoded.loose:
+        for name in sorted(decoded.loose):
             attribute = attribute_of(name)
             for row in rows:
                 if (value := getattr(row, attribute)) is not UNSET:

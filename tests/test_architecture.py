@@ -61,9 +61,9 @@ LAYERS = (
     "parallel",
     "errors",
     "clock",
+    "dates",
     "hiding",
     "signals",
-    "dates",
     "schemas",
 )
 """Each imports only from those after it, also for type checking."""

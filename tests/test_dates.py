@@ -22,6 +22,10 @@ moments = st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12,
         ("2016-03-24T12:38:07", "2016-03-24T12:38:07.000Z"),
         ("2020-09-01T13:00", "2020-09-01T13:00:00.000Z"),
         ("2016-03-24T12:38:07.654321", "2016-03-24T12:38:07.654Z"),
+        ("2016-03-24T12:38:07.9999999", "2016-03-24T12:38:07.999Z"),
+        ("2016-03-24T12:38:07.9999999Z", "2016-03-24T12:38:07.999Z"),
+        ("2016-03-24T12:38:07.999999999999-08:00", "2016-03-24T20:38:07.999Z"),
+        ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999Z"),
         ("2016-03-24T12:38:07.654Z", "2016-03-24T12:38:07.654Z"),
         ("2016-03-24T12:38:07.65Z", "2016-03-24T12:38:07.650Z"),
         ("2016-03-24T12:38:07+03:00", "2016-03-24T09:38:07.000Z"),
@@ -45,6 +49,16 @@ def test_what_is_no_date_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="is not a date") as error:
         dates.canonical(text)
     assert repr(text) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["20160324-1234", "2016-03-24-05", "2016-03-24+05:00", "2016/03/24 -0500", "20160324Z"],
+)
+def test_a_zone_without_a_time_might_be_one_and_is_refused(text: str) -> None:
+    for read in (dates.canonical, dates.from_other_forms):
+        with pytest.raises(ValueError, match="is not a date"):
+            read(text)
 
 
 @given(moments, st.integers(0, 6), st.integers(-14, 14))

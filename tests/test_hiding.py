@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
-from tap_toloka import hiding
+from tap_toloka import dates, hiding
+from tap_toloka.errors import UnusableError
+from tap_toloka.streams.pools import Pools
 from tests.bare_server import bare_server
 from tests.runner import run_process
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TOKEN = "ab\"c'd\\e\\\\f/g%h&i<j+k"
+PARTS = ("ab\\", 'ab"', "e\\", "f/", "g%", "h&", "i<", "j+")
 
 FORMS: dict[str, Callable[[str], str]] = {
     "as it is": str,
@@ -77,3 +81,41 @@ def test_an_answer_that_repeats_the_token_does_not_show_it() -> None:
     assert "ab\\" not in run.log
     assert 'ab"' not in run.log
     assert "\x1b" not in run.log
+
+
+@pytest.mark.parametrize("before", [0, 30, 35, 50, 60, 80, 90, 570, 590, 1_000])
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"id": "1", "priority": "%s"}',
+        '{"id": "1", "created": "%s"}',
+        '{"id": "1", "private_name": ["%s", 1]}',
+        '{"id": "1", "metadata": {"%s": [1e131072]}}',
+        '{"id": "1", "%s": 1}',
+        '{"id": "%s", "priority": []}',
+        '{"id": "\\u0001%s", "priority": []}',
+        '{"id": ["%s"]}',
+    ],
+)
+def test_no_part_of_a_secret_is_left_where_a_value_is_cut(
+    secret: str, caplog: pytest.LogCaptureFixture, row: str, before: int
+) -> None:
+    body = row % json.dumps(f"{'-' * before}{secret}{'-' * before}")[1:-1]
+    reader = Pools.reader(Pools.known_properties(), logging.getLogger("test"), on_misfit="keep")
+    lines = []
+    try:
+        reader.read(b'{"items": [%b], "has_more": false}' % body.encode())
+    except UnusableError as error:
+        lines.append(str(error))
+    lines += caplog.messages
+    assert lines
+    for line in lines:
+        assert len(line) < 600
+        assert not [part for part in PARTS if part in line]
+
+
+def test_no_part_of_a_secret_is_left_of_what_is_no_date(secret: str) -> None:
+    for text in ("-" * 90 + secret, secret + "-" * 90):
+        with pytest.raises(ValueError, match=r"\*\*\*") as caught:
+            dates.canonical(text)
+        assert not [part for part in PARTS if part in str(caught.value)]

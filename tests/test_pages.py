@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from tap_toloka.errors import UnusableError
-from tap_toloka.misfits import OWN_FIELDS
+from tap_toloka.fitting import attribute_of
+from tap_toloka.misfits import OWN_FIELDS, path_to, steps_of
 from tap_toloka.pages import Page, PageReader, as_objects, greatest_date
 from tap_toloka.rows import RowFields
 from tests.expected_rows import stored
@@ -565,6 +566,72 @@ def test_however_many_fields_are_unknown_all_rows_are_read() -> None:
     assert unknown == [f"new {number}" for number in range(20)]
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept", "misfits"),
+    [
+        ('"_extra": 5', {"_extra": 5}, None),
+        (r'"\u005fextra": {"a": 1e131072}', {"_extra": {"a": None}}, {"_extra.a": "1e131072"}),
+        ('"_misfits": "x", "new": 1', {"_misfits": "x", "new": 1}, None),
+        ('"_misfits": {"count": 1}, "count": []', {"_misfits": {"count": 1}}, {"count": []}),
+        (f'"_extra": {nested(2_000)}', {"_extra": None}, {"_extra": nested(2_000)}),
+        ('"a\\"b": 1, "_extra": 2', {'a"b': 1, "_extra": 2}, None),
+    ],
+    ids=["extra", "escaped", "both", "misfits", "deep", "unnameable"],
+)
+def test_fields_of_the_tap_that_toloka_sends_are_unknown_fields(
+    sent: str, kept: dict[str, Any], misfits: dict[str, Any] | None
+) -> None:
+    unknown: list[str] = []
+    one = reader(unknown=unknown, own=True)
+    for _ in range(2):
+        first, row = as_objects(one.read(page('{"id": "0"}', f'{{"id": "1", {sent}}}')).rows)
+        assert first == {"id": "0"}
+        assert row["_extra"] == kept
+        assert row.get("_misfits") == misfits
+    assert sorted(unknown) == sorted(kept)
+
+
+def test_an_unknown_field_may_be_named_as_an_attribute_of_another() -> None:
+    fields = {name: 1 for other in ("a-b", "_misfits") for name in (other, attribute_of(other))}
+    (row,) = as_objects(rows_of(page(json.dumps({"id": "1", **fields})), own=True))
+    assert row == {"id": "1", "_extra": fields}
+
+
+@pytest.mark.parametrize(
+    ("free", "paths"),
+    [
+        ({"a.b": "!", "a": {"b": "!"}}, ['free["a.b"]', "free.a.b"]),
+        ({"a": ["!"], "a[0]": "!"}, ["free.a[0]", 'free["a[0]"]']),
+        ({"": "!", '"': "!", '["x"]': "!"}, ['free[""]', r'free["\""]', r'free["[\"x\"]"]']),
+        ({"a b": "!", "\\": "!", "\n": "!"}, ["free.a b", "free.\\", "free.\n"]),
+    ],
+    ids=["dot", "index", "quotes", "plain"],
+)
+def test_values_are_kept_apart_whatever_their_keys_are(free: Any, paths: list[str]) -> None:
+    row = json.dumps({"id": "1", "free": free, "free.a": free}).replace('"!"', "1e131072")
+    (read,) = as_objects(rows_of(page(row), own=True))
+    unknown = [path.replace("free", '["free.a"]', 1) for path in paths]
+    assert read["_misfits"] == dict.fromkeys([*paths, *unknown], "1e131072")
+
+
+@given(st.lists(st.text(min_size=0) | st.none()))
+def test_a_path_tells_its_steps(steps: list[str | None]) -> None:
+    path = "free"
+    for number, step in enumerate(steps):
+        path = f"{path}[{number}]" if step is None else path_to(step, path)
+    assert [*steps_of(path)] == ["free", *steps]
+
+
+def test_a_warning_tells_what_is_not_kept() -> None:
+    warnings: list[str] = []
+    number = {"type": ["integer", "null"]}
+    one = reader(own=True, hidden={"level": number}, warnings=warnings)
+    one.read(page('{"id": "1", "count": [], "level": []}'))
+    reader(warnings=warnings).read(page('{"id": "1", "count": []}'))
+    assert ["and kept in `_misfits`" in warning for warning in warnings] == [True, False, False]
+    assert ["and not kept" in warning for warning in warnings] == [False, True, True]
+
+
 def test_an_added_field_that_toloka_sends_is_not_lost_when_another_is_unknown() -> None:
     fields = RowFields(printed={"id": {"type": "string"}, "owner": {}}, added={"owner"}, hidden={})
     unknown: list[str] = []
@@ -794,12 +861,6 @@ def test_keys_within_a_row_may_be_empty_or_long_or_many_or_there_twice(key: str)
 
 def test_a_field_that_is_there_twice_counts_as_it_is_there_last() -> None:
     assert printed(page('{"id":"0","count":1,"id":"1","count":2}')) == '{"id":"1","count":2}'
-
-
-def test_the_name_of_an_unknown_field_is_cut_short() -> None:
-    unknown: list[str] = []
-    rows_of(page('{"id":"1","%s":2}' % ("k" * 100_000)), unknown=unknown)
-    assert unknown == ["k" * 100]
 
 
 def test_of_many_unknown_fields_in_a_page_some_are_named() -> None:

@@ -227,6 +227,41 @@ def test_a_key_that_no_declared_type_can_hold_is_one_line_at_once(
     assert f"`{key}` is " in run.failure
 
 
+@pytest.mark.parametrize(
+    ("field", "sent", "declared", "path"),
+    [
+        ("priority", "bad", {"type": "integer"}, "priority"),
+        ("private_name", "text", {"type": "integer"}, "private_name"),
+        (
+            "owner",
+            {"myself": "bad"},
+            {"type": ["object", "null"], "properties": {"myself": {"type": "boolean"}}},
+            "owner.myself",
+        ),
+        (
+            "metadata",
+            {"a": [{"b.c": []}]},
+            {"properties": {"a": {"items": {"properties": {"b.c": {"type": ["integer"]}}}}}},
+            'metadata.a[0]["b.c"]',
+        ),
+    ],
+    ids=["not ours", "not the catalog's", "inside", "within a list"],
+)
+def test_null_stands_for_no_value_where_the_catalog_has_no_null(
+    field: str, sent: Any, declared: Row, path: str
+) -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", **{field: sent})
+    with Emulator([pool]) as emulator:
+        catalog = catalog_declaring(**{field: declared})
+        run = run_process(config=config_for(emulator), catalog=catalog)
+    assert run.status == 1
+    assert run.records == []
+    assert f"row 1: `{path}` is " in run.failure
+    assert "expected integer in the catalog. Add `null`" in run.failure.replace(
+        "boolean", "integer"
+    )
+
+
 @pytest.mark.parametrize("value", ["1e999999999999999999999", "9" * 5_000])
 @pytest.mark.parametrize(
     "settings",
@@ -334,11 +369,60 @@ def test_flattening_keeps_unknown_fields_of_objects_in_extra(
     assert "unknown field 'latest' (not in the schema) is ignored" in caplog.text
 
 
+@pytest.mark.parametrize("declared", [{}, {"type": ["string", "null"]}], ids=["", "as text"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"flattening_enabled": True, "flattening_max_depth": 3}],
+    ids=["", "flat"],
+)
+def test_nothing_within_a_deselected_object_is_printed(declared: Row, settings: Row) -> None:
+    view_spec = {"type": "tb", "new": "private", "settings": {"new": "private"}}
+    project = {"id": "1", "task_spec": {"new": "public", "view_spec": view_spec}}
+    catalog = catalog_of("task_spec.view_spec", stream="projects")
+    if declared:
+        (entry,) = (one for one in catalog["streams"] if one["stream"] == "projects")
+        entry["schema"]["properties"]["task_spec"]["type"] = declared["type"]
+    with Emulator(rows={"projects": [project]}) as emulator:
+        run = run_inside(config_for(emulator, **settings), catalog=catalog, stream="projects")
+    printed = json.dumps(run.records)
+    assert "public" in printed
+    assert "private" not in printed
+
+
 def test_misfits_of_what_is_deselected_within_a_field_are_not_printed() -> None:
     pool = make_pool("1", "2024-01-01T00:00:00", priority=[], owner={"id": {}, "myself": {}})
     with Emulator([pool]) as emulator:
         run = run_inside(config_for(emulator), catalog=catalog_of("owner.id"))
     assert run.records[0]["_misfits"] == {"priority": [], "owner.myself": {}}
+
+
+def test_a_misfit_that_holds_what_is_deselected_is_not_printed() -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", priority=[], owner=[{"id": "private"}])
+    with Emulator([pool]) as emulator:
+        run = run_inside(config_for(emulator), catalog=catalog_of("owner.id"))
+    assert run.records[0]["_misfits"] == {"priority": []}
+
+
+def test_flattening_keeps_unknown_fields_apart_whatever_they_are_named() -> None:
+    pool = make_pool("1", "2024-01-01T00:00:00", owner={"id": "x", "q": 1, "q.r": 2})
+    settings = {"flattening_enabled": True, "flattening_max_depth": 1}
+    with Emulator([{**pool, "owner.q": 3}]) as emulator:
+        run = run_inside(config_for(emulator, **settings))
+    assert json.loads(run.records[0]["_extra"]) == {
+        "owner.q": 1,
+        'owner["q.r"]': 2,
+        '["owner.q"]': 3,
+    }
+
+
+def test_values_that_no_declared_type_can_hold_are_kept_apart_whatever_the_keys() -> None:
+    number = {"type": ["integer", "null"]}
+    fields = {"a.b": number, "a": {"properties": {"b": number}}}
+    declared = {"type": ["object", "null"], "properties": fields}
+    pool = make_pool("1", "2024-01-01T00:00:00", metadata={"a.b": [1], "a": {"b": [2]}})
+    with Emulator([pool]) as emulator:
+        run = run_inside(config_for(emulator), catalog=catalog_declaring(metadata=declared))
+    assert run.records[0]["_misfits"] == {'metadata["a.b"]': [1], "metadata.a.b": [2]}
 
 
 def test_without_the_column_values_that_do_not_fit_are_only_logged(
@@ -349,4 +433,6 @@ def test_without_the_column_values_that_do_not_fit_are_only_logged(
         run = run_inside(config_for(emulator), catalog=catalog_of("_misfits"))
     assert "_misfits" not in run.records[0]
     assert run.records[0]["priority"] is None
-    assert "`priority` is [], expected an integer of 64 bits: set to null" in caplog.text
+    assert (
+        "`priority` is [], expected an integer of 64 bits: set to null, and not kept" in caplog.text
+    )
