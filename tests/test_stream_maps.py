@@ -257,9 +257,7 @@ def test_null_stands_for_no_value_where_the_catalog_has_no_null(
     assert run.status == 1
     assert run.records == []
     assert f"row 1: `{path}` is " in run.failure
-    assert "expected integer in the catalog. Add `null`" in run.failure.replace(
-        "boolean", "integer"
-    )
+    assert re.search(r"expected (integer|boolean) in the catalog\. Add `null`", run.failure)
 
 
 @pytest.mark.parametrize("value", ["1e999999999999999999999", "9" * 5_000])
