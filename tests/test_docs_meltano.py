@@ -209,6 +209,7 @@ def test_each_setting_reaches_the_tap_with_its_type_from_a_variable(quickstart: 
         "start_date": "2024-01-01",
         "filters": {"pools": {"project_id": "81776"}},
         "batch_size": 17,
+        "on_misfit": "fail",
         "lookback_days": 30,
         "skip_settled_pools": False,
         "max_concurrency": 3,
