@@ -406,7 +406,8 @@ def test_rows_that_were_deleted_in_toloka_are_marked(
 ) -> None:
     (settings,) = blocks
     quickstart.shell.run(settings.text)
-    with Emulator(make_pools(5)) as emulator:
+    same = quickstart.emulator.tables["requester"].rows()
+    with Emulator(make_pools(5), rows={"requester": same}) as emulator:
         variables = {
             "TAP_TOLOKA_API_URL": emulator.url,
             "TAP_TOLOKA__SELECT": '["pools.*"]',
