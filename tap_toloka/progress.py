@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
 
     from tap_toloka.clock import Clock
     from tap_toloka.remaining import Remaining
+    from tap_toloka.splitting import Order
 
 
 PAUSE_SECONDS = 15 * 60
@@ -95,6 +96,17 @@ class Progress:
     def owners_left(self) -> Collection[str]:
         """Owners of whose lists the interrupted run has left a part."""
         return {part.owner for part in self.unfinished.left} if self.unfinished else ()
+
+    def first_owner_left(self, order: Order) -> str | None:
+        """Return the first owner whose lists may have to be read; `None`: that is not known.
+
+        Args:
+            order: What owners compare by.
+        """
+        if self.unfinished is None:
+            return None
+        owners = {self.unfinished.begun[0], *self.owners_left}
+        return None if "" in owners else min(owners, key=order)
 
     def is_outdated(self, run_began: str) -> bool:
         """Tell whether it resumes a run that began so long ago that more may be new.

@@ -93,6 +93,8 @@ def matching_pools(stream: TolokaStream, lists: ListReader) -> Iterator[Record]:
     """
     ids, projects = stream.owners("pool_id"), stream.owners("project_id")
     filters = {"id_gte": min(ids, key=int), "id_lte": max(ids, key=int)} if ids else {}
+    if not ids and not projects and (first := stream.progress.first_owner_left(int)):
+        filters = {"id_gte": first}  # those before are not read
     if len(projects) == 1:
         filters["project_id"] = next(iter(projects))
     pools: dict[str, Record] = {}
