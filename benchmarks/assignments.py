@@ -43,15 +43,20 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add = parser.add_argument
-    add("--pools", type=int, default=2_000, help="how many pools there are")
-    add("--assignments", type=int, default=500, help="how many assignments each has")
-    add("--latency", type=float, default=0.1, help="seconds that Toloka takes for an answer")
+    add_account(parser)
     add_arguments(parser, rounds=3, limit=500)
     arguments = parser.parse_args()
     if arguments.write and not page.has(_section(arguments)):
         parser.error(f"{page.PAGE} has no section for {_section(arguments)}")
     return arguments
+
+
+def add_account(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how large the account is, and how far away."""
+    add = parser.add_argument
+    add("--pools", type=int, default=2_000, help="how many pools there are")
+    add("--assignments", type=int, default=500, help="how many assignments each has")
+    add("--latency", type=float, default=0.1, help="seconds that Toloka takes for an answer")
 
 
 def _section(arguments: argparse.Namespace) -> str:

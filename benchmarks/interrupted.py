@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import page
-from benchmarks.assignments import TAP
+from benchmarks.assignments import TAP, add_account
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.results import table
 
@@ -27,10 +27,8 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    add_account(parser)
     add = parser.add_argument
-    add("--pools", type=int, default=2_000, help="how many pools there are")
-    add("--assignments", type=int, default=500, help="how many assignments each has")
-    add("--latency", type=float, default=0.1, help="seconds that Toloka takes for an answer")
     add("--every", type=float, default=5, help="seconds after which a run is stopped")
     add("--rounds", type=int, default=3, help="how often everything is read")
     add("--write", action="store_true", help=f"write the table into {page.PAGE.name}")
