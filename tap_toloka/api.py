@@ -209,8 +209,8 @@ class TolokaApi:
             message += f". It asks to wait {wait:.0f} s, longer than the quotas in `retry_quotas`"
         else:
             return RetryableError(message, wait=wait, rate_limited=limited)
-        # Some lists have a quota of a minute of their own (aggregated solutions); longer ones are
-        # the account's.
+        # Longer quotas are the account's, but for lists with quotas of their own (aggregated
+        # solutions): so the tap ends the run only if the next stream fails in this way as well.
         return FatalError(message) if limited and body.quota != "MIN" else TolokaError(message)
 
     def _before_retry(self, details: Details) -> None:

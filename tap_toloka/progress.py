@@ -92,7 +92,7 @@ class Progress:
         )
         return unfinished if is_usable else None
 
-    @property
+    @cached_property
     def owners_left(self) -> Collection[str]:
         """Owners of whose lists the interrupted run has left a part."""
         return {part.owner for part in self.unfinished.left} if self.unfinished else ()
@@ -208,8 +208,7 @@ class Progress:
             skipped=tuple(skipped[: MOST_SKIPPED + 1]),
             filters=self._filters,
         )
-        if self._given.account:
-            self._state["account"] = dict(self._given.account)
+        self._keep_account()
         # Meltano merges the state of a full refresh into the one before: a bookmark that is not
         # there would be the old one.
         self._state.setdefault("replication_key_value", None)
@@ -225,8 +224,7 @@ class Progress:
             skipped: Owners of lists that could not be read.
         """
         if not self._is_incremental:
-            if self._given.account:
-                self._state["account"] = dict(self._given.account)
+            self._keep_account()
             return
         self._state.pop("unfinished", None)
         greatest, began, skipped = self._as_one_read(greatest, run_began, skipped)
@@ -244,6 +242,10 @@ class Progress:
         moved = self._bookmark.moved(greatest, began, unread)
         if moved.value:
             moved.write(self._state)
+
+    def _keep_account(self) -> None:
+        if self._given.account:
+            self._state["account"] = dict(self._given.account)
 
     def _as_one_read(
         self, greatest: str, run_began: str, skipped: Collection[str]

@@ -161,10 +161,8 @@ class RecordWriter:
         self, row: Row, values: dict[str, t.Any], found: Sequence[tuple[str, t.Any, str]]
     ) -> None:
         misfits = [Misfit(path, as_json(value), expected) for path, value, expected in found]
-        name, needed = (
-            self._name_of(row),
-            {*self._stream.primary_keys, self._stream.replication_key},
-        )
+        name = self._name_of(row)
+        needed = {*self._stream.primary_keys, self._stream.replication_key}
         keys = [misfit for misfit in misfits if misfit.path in needed]
         no_nulls = [misfit for misfit in misfits if not self._takes_null(misfit.path)]
         if keys or no_nulls or self._stream.config["on_misfit"] == "fail":

@@ -141,18 +141,17 @@ class Unfinished:
 
     def as_json(self) -> dict[str, t.Any]:
         """Return it as state holds it."""
-        shown: dict[str, t.Any] = {
+        return {
             "bookmark": self.bookmark,
             "since": f"{self.since.bound} {self.since.date}" if self.since else "",
             "began": self.began,
             "greatest": self.greatest,
             "begun": list(self.begun),
             "left": list(map(list, self.left)),
+            # Always there, and no object, so that merging two states replaces them.
+            "skipped": list(self.skipped),
+            "filters": list(map(list, self.filters.items())),
         }
-        # Always there, and no object, so that merging two states replaces them.
-        shown["skipped"] = list(self.skipped)
-        shown["filters"] = list(map(list, self.filters.items()))
-        return shown
 
 
 def _text(value: t.Any) -> str:  # noqa: ANN401  # from a file
@@ -223,8 +222,7 @@ class Bookmark:
     def write(self, state: MutableMapping[str, t.Any]) -> None:
         """Write it into the entry of its stream in state."""
         state["replication_key"] = self.replication_key
-        if self.value is not None:
-            state["replication_key_value"] = self.value
+        state["replication_key_value"] = self.value
         for name in ("filters", "account", "skipped"):
             state.pop(name, None)
             if entries := getattr(self, name):
