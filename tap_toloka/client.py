@@ -46,7 +46,7 @@ if t.TYPE_CHECKING:
 
 _FLATTENING = ("flattening_enabled", "flattening_max_depth", "flattening_max_key_length")
 
-_UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
+UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
 
 # It has their verbs, and knows nothing of the SDK, so that pages can be read without it.
@@ -121,7 +121,7 @@ class TolokaStream(TolokaList, Stream):
         yield self.filtered(listing, since(first, start))
         if start is None:
             return
-        older = {f"{first}_{_UNTIL[start.bound]}": start.date}
+        older = {f"{first}_{UNTIL[start.bound]}": start.date}
         fingerprints, earliest = self.progress.fingerprints, self._start_date
         if fingerprints and not self.progress.is_first and (earliest or "") <= start.date:
             compared = {f"{first}_gte": earliest, **older} if earliest else older

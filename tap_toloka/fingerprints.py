@@ -39,7 +39,7 @@ class Comparison:
     Attributes:
         signature: What is read and printed of a row, and by what settings, see `signature`.
         order: What ids compare by; `None`: only Toloka knows, and all of the list is one page.
-        page_size: Most rows in a page.
+        page_size: Most rows that Toloka returns for one request.
         created: The field that holds when a row was created, which never changes.
         content_of: Returns what is selected of a row.
     """
@@ -49,6 +49,15 @@ class Comparison:
     page_size: int
     created: str
     content_of: Callable[[Row], bytes]
+
+    @property
+    def rows_a_page(self) -> int:
+        """How many rows a page of its own begins with.
+
+        Ids that are numbers rise, so a page that is full stays as it is. New rows with other ids
+        may come anywhere: there is room for as many in each page before it takes two requests.
+        """
+        return self.page_size if self.order is int else max(self.page_size // 2, 1)
 
 
 @dataclass(frozen=True)
@@ -144,24 +153,27 @@ class Fingerprints:
             for id_, row in zip(read.page.ids, rows, strict=True)
             if (created := getattr(row, self._created_of)) and created <= latest
         ]
-        added = [
-            self._fingerprint(self._last_of(place, read), [row for _, row in group])
-            for place, group in itertools.groupby(old, lambda pair: self._place(pair[0]))
-        ]
+        added: list[Fingerprint] = []
+        for place, group in itertools.groupby(old, lambda pair: self._place(pair[0])):
+            of_page = list(group)
+            if place < len(self._held):
+                added.append(self._fingerprint(self._held[place].last, [row for _, row in of_page]))
+            else:
+                added += self._pages_of(of_page, read.page.ids[-1])
         return Compared(rows, added=added)
 
     def _older(self, read: ReadPage) -> Compared:
-        rows_at: dict[int, list[Row]] = {}
+        rows_at: dict[int, list[tuple[str, Row]]] = {}
         for id_, row in zip(read.page.ids, read.page.rows, strict=True):
-            rows_at.setdefault(self._place(id_), []).append(row)
+            rows_at.setdefault(self._place(id_), []).append((id_, row))
         whole = self._whole(read)
-        end = whole.stop
         changed: list[Row] = []
         held: dict[int, Fingerprint] = {}
         added = []
         gone = 0
         for place in sorted({*rows_at, *whole}):
-            rows = rows_at.get(place, [])
+            pairs = rows_at.get(place, [])
+            rows = [row for _, row in pairs]
             if place in whole:
                 before = self._held[place]
                 now = self._fingerprint(before.last, rows)
@@ -170,9 +182,10 @@ class Fingerprints:
                 held[place] = now
                 gone += max(before.rows - now.rows, 0)
             else:  # it is new, or has become more than a page
-                last = self._last_of(place, read) if place < end else read.page.ids[-1]
-                added.append(self._fingerprint(last, rows))
-                if place < len(self._held):
+                is_known, is_end = place < len(self._held), place < whole.stop
+                last = self._held[place].last if is_known and is_end else read.page.ids[-1]
+                added += self._pages_of(pairs, last)
+                if is_known:
                     held[place] = Fingerprint(self._held[place].last)
             changed += rows
         return Compared(changed, held, added, gone)
@@ -191,9 +204,13 @@ class Fingerprints:
         order = self._comparison.order
         return bisect_left(self._lasts, order(id_)) if order else 0
 
-    def _last_of(self, place: int, read: ReadPage) -> str:
-        """Return up to which id the page at a place reaches; if there is none, this new one."""
-        return self._held[place].last if place < len(self._held) else read.page.ids[-1]
+    def _pages_of(self, pairs: Sequence[tuple[str, Row]], last: str) -> Iterator[Fingerprint]:
+        """Yield fingerprints of new pages for rows, the last of which reaches up to an id."""
+        size = self._comparison.rows_a_page
+        for start in range(0, len(pairs), size):
+            part = pairs[start : start + size]
+            end = part[-1][0] if start + size < len(pairs) else last
+            yield self._fingerprint(end, [row for _, row in part])
 
     def _fingerprint(self, last: str, rows: Sequence[Row]) -> Fingerprint:
         hashes = sum(_hash(self._comparison.content_of(row)) for row in rows)
@@ -226,7 +243,7 @@ class Fingerprints:
         order = self._comparison.order
         pages: list[Fingerprint] = []
         for one in sorted(self._added.values(), key=lambda one: order(one.last) if order else 0):
-            is_room = pages and pages[-1].rows + one.rows <= self._comparison.page_size
+            is_room = pages and pages[-1].rows + one.rows <= self._comparison.rows_a_page
             if pages and (is_room or order is None):
                 pages[-1] = one.plus(pages[-1])
             elif one.rows:

@@ -88,6 +88,15 @@ class Run:
         return self.state["bookmarks"]["pools"].get("replication_key_value")
 
 
+def without_pages(state: Any) -> Any:
+    """Return a state without what it holds of compared pages, which depends on what is printed."""
+    bookmarks = {
+        name: {key: value for key, value in entry.items() if key != "pages"}
+        for name, entry in state["bookmarks"].items()
+    }
+    return {**state, "bookmarks": bookmarks}
+
+
 def config_for(emulator: Emulator, **settings: Any) -> dict[str, Any]:
     """Return a config for the tap that reads from the emulator, as fast as Toloka allows it."""
     ours = {"token": emulator.key, "api_url": emulator.url, "max_requests_per_second": 300}

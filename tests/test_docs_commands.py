@@ -258,6 +258,23 @@ def test_the_state_that_is_shown_is_one(blocks: list[Block]) -> None:
     assert dates == {"2024-05-06T08:00:00.000"}
 
 
+@runs("docs/incremental.md#Changes without a date")
+def test_the_pages_that_are_shown_are_read_one_by_one(blocks: list[Block]) -> None:
+    (state,) = (json.loads(block.text) for block in blocks)
+    with Emulator(make_pools(20)) as emulator:
+        first = run_inside(config_for(emulator)).state
+        assert first
+        state["bookmarks"]["pools"]["pages"][0] = first["bookmarks"]["pools"]["pages"][0]
+        emulator.clear_requests()
+        run_inside(config_for(emulator), state)
+        older = [r.params for r in emulator.requests if "created_lte" in r.params]
+    assert {(params.get("id_gt"), params.get("id_lte")) for params in older} == {
+        (None, "36502"),
+        ("36502", "37110"),
+        ("37110", None),
+    }
+
+
 @runs("docs/incremental.md#Interrupted runs")
 def test_what_a_run_left_that_is_shown_is_read_and_then_what_is_new(blocks: list[Block]) -> None:
     (state,) = blocks

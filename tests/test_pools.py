@@ -19,6 +19,7 @@ from tests.runner import (
     requests_for_rows,
     run_inside,
     run_process,
+    without_pages,
 )
 from toloka_emulator import Emulator, make_pool, make_pools
 
@@ -120,20 +121,21 @@ def test_looking_back_brings_fresh_statuses_and_leaves_the_bookmark() -> None:
         make_pool("3", "2024-01-10T00:00:00", status="OPEN"),
     ]
     with Emulator(pools=rows) as emulator:
-        first = run_inside(config_for(emulator))
+        config = config_for(emulator, lookback_days=2, detect_changes=False)
+        first = run_inside(config)
         for id_ in ("1", "2", "3"):
             emulator.pools.change(id_, status="CLOSED")
-        second = run_inside(config_for(emulator, lookback_days=2), first.state)
+        second = run_inside(config, first.state)
         assert [(r["id"], r["status"]) for r in second.records] == [
             ("2", "CLOSED"),
             ("3", "CLOSED"),
         ]
         assert second.state == first.state
         emulator.pools.change("3", created="2024-01-09T00:00:00")
-        third = run_inside(config_for(emulator, lookback_days=2), second.state)
+        third = run_inside(config, second.state)
         assert third.ids == ["2", "3"]
         assert third.state == first.state, "older rows do not take the bookmark back"
-        far = config_for(emulator, lookback_days=3650, start_date="2024-01-05")
+        far = {**config, "lookback_days": 3650, "start_date": "2024-01-05"}
         assert run_inside(far, first.state).ids == ["2", "3"], "not behind the start date"
 
 
@@ -143,7 +145,9 @@ def test_filters_narrow_down_and_the_stricter_bound_wins() -> None:
     with Emulator(pools=rows) as emulator:
 
         def ids(bookmark: str | None = None, **filters: Any) -> list[int]:
-            settings = config_for(emulator, batch_size=3, filters={"pools": filters})
+            settings = config_for(
+                emulator, batch_size=3, filters={"pools": filters}, detect_changes=False
+            )
             if bookmark is None:
                 return [int(id_) for id_ in run_inside(settings).ids]
             state["bookmarks"]["pools"]["replication_key_value"] = bookmark
@@ -269,7 +273,7 @@ def test_a_catalog_may_declare_any_type_for_any_field(kind: dict[str, Any]) -> N
             pools["schema"]["properties"][field] = kind
             run = run_inside(config_for(emulator), catalog=catalog)
             assert run.records == plain.records
-            assert run.state == plain.state
+            assert without_pages(run.state) == without_pages(plain.state)
             assert run.schema["properties"][field] == kind
 
 

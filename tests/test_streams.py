@@ -21,7 +21,7 @@ from tests.expected_rows import (
     printed,
 )
 from tests.filter_settings import as_parameter, every_filter, owners_in
-from tests.runner import catalog_of, config_for, discovered, in_one_form, run_inside
+from tests.runner import catalog_of, config_for, discovered, in_one_form, run_inside, without_pages
 from toloka_emulator import POOL_IDS, Emulator, make_rows
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def test_a_full_table_is_read_whole_and_leaves_the_bookmark(stream: type[TolokaS
         again = run_inside(config_for(emulator, start_date="2025-01-01"), first.state, catalog)
         assert keys_of(stream, again) == keys_of(stream, first)
         assert len(again.records) == len(first.records) > 0
-        assert again.state == first.state
+        assert without_pages(again.state) == without_pages(first.state)
 
 
 @every_stream
@@ -326,7 +326,8 @@ def test_a_filter_by_what_can_change_is_a_warning(
 ) -> None:
     setting = every_filter(stream.filters)
     with Emulator() as emulator:
-        run_inside(config_for(emulator, filters={stream.name: setting}), stream=stream.name)
+        config = config_for(emulator, filters={stream.name: setting}, detect_changes=False)
+        run_inside(config, stream=stream.name)
     warned_of = re.findall(r"can change \((.*)\)", caplog.text)
     changing = [field for field, kind in stream.filters.kinds.items() if kind.changing]
     for field in changing:
@@ -370,7 +371,8 @@ def test_rows_are_printed_the_same_with_stream_maps_and_versions(
     )
     assert others[1] == records
     assert [dict(record) for record in others[0]] == [dict(record) for record in records]
-    assert looked.state == plain.state == versioned.state
+    states = [without_pages(run.state) for run in (plain, looked, versioned)]
+    assert states == [states[0]] * 3
 
 
 @every_stream

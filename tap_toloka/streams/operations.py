@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing_extensions import override
 
 from tap_toloka import dates
-from tap_toloka.client import TolokaStream, since
+from tap_toloka.client import UNTIL, TolokaStream, since
 from tap_toloka.fetch import Listing
 from tap_toloka.filters import Choice, DateRange, Filters, IdRange
 from tap_toloka.state import Start
@@ -26,7 +26,6 @@ class Operations(TolokaStream):
     name = "operations"
     path = "/v1/operations"
     page_cap = 500
-    changes_without_date = True
     replication_key = "submitted"
     change_dates = ("submitted", "finished")
     filters = Filters(
@@ -52,6 +51,16 @@ class Operations(TolokaStream):
         submitted=DateRange(),
         finished=DateRange(),
     )
+
+    @override
+    def changed_since(self, listing: Listing) -> Iterator[Listing]:
+        """Read also what has not finished yet: until then it changes without a date."""
+        yield from super().changed_since(listing)
+        start = self.progress.start_of(listing.owner)
+        if start and self.config["detect_changes"] and "status" not in self.filters_in_use:
+            for status in ("PENDING", "RUNNING"):
+                older = {f"submitted_{UNTIL[start.bound]}": start.date, "status": status}
+                yield self.filtered(listing, older)
 
 
 class OperationByOperation(TolokaStream):
