@@ -39,6 +39,7 @@ if t.TYPE_CHECKING:
     from tap_toloka.api import TolokaApi
     from tap_toloka.fetch import Reading, Source
     from tap_toloka.fitting import Row
+    from tap_toloka.lists import Found
     from tap_toloka.output import LineWriter
     from tap_toloka.pages import LeaveOut, PageReader
     from tap_toloka.state import Start
@@ -59,6 +60,7 @@ class TolokaStream(TolokaList, Stream):
         writer: Where rows are printed.
         account: Returns the account that is read, as `tap_toloka.account` has it; empty if state
             is not kept.
+        found: What the streams of the run find lists by.
     """
 
     primary_keys: tuple[str, ...] = ("id",)
@@ -71,11 +73,13 @@ class TolokaStream(TolokaList, Stream):
         connect: Callable[[], TolokaApi],
         writer: LineWriter,
         account: Callable[[], Mapping[str, str]],
+        found: Found,
     ) -> None:
         super().__init__(tap)
         self._connect = connect
         self._writer = writer
         self._account = account
+        self._found = found
         self._began = monotonic()
         self.warned_of_missing = False
         """Whether nothing was found of a pool, project, ... that a filter names."""
@@ -119,7 +123,7 @@ class TolokaStream(TolokaList, Stream):
         if start is not None:
             older = {f"{first}_{_UNTIL[start.bound]}": start.date}
             for place, other in enumerate(others):
-                leave_out = _with_any_date_in(others[:place], start) if place else None
+                leave_out = with_any_date_in(others[:place], start) if place else None
                 one = replace(listing, leave_out=leave_out)
                 yield self.filtered(one, {**since(other, start), **older})
 
@@ -223,7 +227,7 @@ class TolokaStream(TolokaList, Stream):
     @override  # abstract in the SDK, whose own loop over records is replaced below
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the rows as Python objects."""
-        lists = ListReader(self._connect, self.config, self.logger)
+        lists = ListReader(self._connect, self.config, self.logger, found=self._found)
         for read in lists.read(type(self), self._source, self.listings(lists)).pages():
             yield from as_objects(read.page.rows)
 
@@ -283,8 +287,14 @@ class TolokaStream(TolokaList, Stream):
         if limit is None:
             self.progress.log_start()
             _warn_of_changing_filters(self)
-        on_any = self.report.request
-        lists = ListReader(self._connect, self.config, self.logger, limit, on_any)
+        lists = ListReader(
+            self._connect,
+            self.config,
+            self.logger,
+            found=self._found,
+            limit=limit,
+            on_request=self.report.request,
+        )
         remaining = Remaining(self.owner_order(), self.progress.unfinished)
         listings = remaining.listings(self.listings(lists))
         before = self.progress.skipped_before
@@ -379,7 +389,7 @@ def _why_no_activate_version(stream: TolokaStream, *, complete: bool) -> str | N
     return None if complete else "some lists could not be read"
 
 
-def _with_any_date_in(names: Sequence[str], start: Start) -> LeaveOut:
+def with_any_date_in(names: Sequence[str], start: Start) -> LeaveOut:
     """Return what tells whether a row has one of these dates from a start on."""
     dates_of = [attrgetter(attribute_of(name)) for name in names]
 

@@ -5,9 +5,10 @@ Nothing here knows of the Singer SDK or of streams.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import quote
 
@@ -48,6 +49,8 @@ class Listing:
         leave_out: Tells which of its rows are left out, as another list of the stream has them.
         number: Which of the lists of its owner, from 0.
         ranges: Which parts of it are read.
+        instead: The lists by which it is read on if its first page is not all, each from there on;
+            empty: it is read to its end itself.
     """
 
     path: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class Listing:
     leave_out: LeaveOut | None = None
     number: int = 0
     ranges: tuple[Range, ...] = (Range(),)
+    instead: tuple[Listing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class ReadPage:
         page: The page.
         range: The part of the list that it is the first page of.
         left: The parts that are left of that part.
+        instead: The lists that are read in place of what is left of it.
         last_id: The greatest id of the list, once it is known.
         order: What its ids compare by; `None`: only Toloka knows.
     """
@@ -76,6 +81,7 @@ class ReadPage:
     page: Page
     range: Range
     left: tuple[Range, ...]
+    instead: tuple[Listing, ...]
     last_id: str | None
     order: Order | None
 
@@ -255,7 +261,8 @@ def fetch_pages(
     """Yield page after page of all lists, in no order.
 
     A list of one page costs one request. Of a longer one, where threads would idle otherwise, the
-    greatest id is requested, and what is left is split among them. Everything but requesting and
+    greatest id is requested, and what is left is split among them. What is left of one that others
+    are read `instead` of, is read by those. Everything but requesting and
     decoding happens in the thread of the caller, and a page is requested only when there is room
     for it.
 
@@ -300,16 +307,18 @@ class _Fetch:
             elif isinstance(answer, Refusal):
                 yield answer
             else:
-                parts = self._rest_of(answer)
+                part, instead = answer.part, _instead_of(answer)
+                parts = self._rest_of(answer) if not instead else []
                 left = tuple(part.range for part in parts)
+                parts += itertools.chain.from_iterable(map(self._parts_of, instead))
                 self._waiting += [partial(self._read, part) for part in parts]
                 self._start_waiting()  # before the rows are dealt with: no thread waits for that
-                part = answer.part
                 yield ReadPage(
                     part.listing,
                     answer.page,
                     part.range,
                     left,
+                    instead,
                     part.splitter.last_id,
                     part.cursor.order,
                 )
@@ -378,3 +387,11 @@ class _Fetch:
                 raise
             # Its traceback would hold the whole answer.
             return Refusal(listing.owner, error.with_traceback(None))
+
+
+def _instead_of(answer: _PageOfPart) -> tuple[Listing, ...]:
+    """Return the lists that are read in place of what is left of a list, after its first page."""
+    if answer.part.cursor.finished:
+        return ()
+    after = Range(answer.page.ids[-1], answer.part.range.until)
+    return tuple(replace(one, ranges=(after,)) for one in answer.part.listing.instead)

@@ -70,7 +70,11 @@ class AppByApp(TolokaStream):
     @override
     def listings(self, lists: ListReader) -> Iterator[Listing]:
         wanted = self.owners("app_project_id")
-        ids = [project["id"] for project in lists.rows(AppProjects, ("id",))]
+        ids = lists.once(
+            "app projects",
+            {},
+            lambda: [project["id"] for project in lists.rows(AppProjects, ("id",))],
+        )
         if lists.limit is None:
             self.warn_of_missing("app_project_id", wanted.difference(ids))
         ids = sorted(id_ for id_ in ids if not wanted or id_ in wanted)
