@@ -5,21 +5,25 @@ from __future__ import annotations
 import sys
 import tracemalloc
 from collections import Counter
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_toloka.lists import Found
 from tap_toloka.streams.pool_by_pool import Pool
+from tap_toloka.streams.tasks import Tasks
 from tap_toloka.tap import TapToloka
 from tests.expected_rows import whole_account
-from tests.pool_streams import BOOKMARK, LONG_AGO, open_pool, row_of, serve, shifted
+from tests.pool_streams import BOOKMARK, LONG_AGO, open_pool, row_of, serve
 from tests.pool_streams import STREAMS as BY_POOL
 from tests.runner import catalog_of_all, config_for, run_inside, stopped_after
-from toloka_emulator import Emulator, Fault, make_pool
+from toloka_emulator import Emulator, Fault, make_pool, print_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from aiohttp import web
 
 NAMES = (*(stream.name for stream in BY_POOL), "user_metadata", "app_batches", "app_items")
 LISTS = ("pools", "trainings", "app-projects")
@@ -88,19 +92,26 @@ def test_the_connection_test_keeps_nothing(account: Emulator) -> None:
     assert lists_read(account)["trainings"] == 1 + len(BY_POOL) + 1, "the stream itself, too"
 
 
+class Growing(Emulator):
+    """An account in which a pool with a task appears while suites are read."""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if request.path.endswith("/task-suites") and len(self.pools) == 1:
+            now = print_exactly(datetime.now(timezone.utc))
+            self.pools.add([open_pool("2", now)])
+            self.tables["tasks"].add([row_of(Tasks, "2", 1, now)])
+        return await super().handle(request)
+
+
 def test_a_pool_that_is_made_after_the_list_was_read_is_read_by_the_next_run() -> None:
-    tasks, suites = BY_POOL[1:3]
-    rows = [row_of(tasks, "1", 1, BOOKMARK)]
-    catalog = catalog_of_names(tasks.name, suites.name)
-    with serve([open_pool("1")], rows, tasks) as emulator:
-        config = config_for(emulator)
-        state = run_inside(config, catalog=catalog).state
-        emulator.clear_requests()
-        # The stream that is read second takes the list of the first; its bookmark is older.
-        created = shifted(BOOKMARK, days=1)
-        emulator.pools.add([make_pool("2", created)])
-        emulator.tables[suites.name].add([row_of(suites, "2", 1, created)])
-        assert len(run_inside(config, state, catalog).ids) == 1
+    rows = [row_of(Tasks, "1", 1, BOOKMARK)]
+    catalog = catalog_of_names("task_suites", "tasks")
+    with Growing(rows={"pools": [open_pool("1")], "tasks": rows}) as emulator:
+        first = run_inside(config_for(emulator), catalog=catalog)
+        assert first.ids == [rows[0]["id"]]
+        later = run_inside(config_for(emulator), first.state, catalog)
+        assert later.ids == [row["id"] for row in emulator.tables["tasks"].rows()][1:]
+    assert len(later.ids) == 1
 
 
 @pytest.mark.parametrize(("stream", "beside", "lists"), [(0, 1, 2), (1, 0, 1)])
@@ -114,14 +125,11 @@ def test_a_run_that_goes_on_lists_only_the_pools_that_are_left_unless_all_are_kn
         config = config_for(emulator, max_concurrency=1)
         with stopped_after(12):
             stopped = run_inside(config, stream=resumed.name)
-        assert stopped.state
         emulator.clear_requests()
         again = run_inside(config, stopped.state, catalog_of_names(resumed.name, other.name))
         asked = [r.params.get("id_gte") for r in emulator.requests if r.path.endswith("/pools")]
     assert sorted({*stopped.ids, *again.ids}) == [row["id"] for row in rows]
-    assert (
-        asked == [stopped.state["bookmarks"][resumed.name]["unfinished"]["begun"][0], None][-lists:]
-    )
+    assert [first is None for first in asked] == [False, True][-lists:]
 
 
 def test_what_was_found_with_filters_is_not_taken_for_all() -> None:
