@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from operator import attrgetter
 
 from singer_sdk import Stream, metrics
@@ -79,7 +79,7 @@ class TolokaStream(TolokaList, Stream):
         self._connect = connect
         self._writer = writer
         self._account = account
-        self._found = found
+        self._lists = partial(ListReader, connect, self.config, self.logger, found=found)
         self._began = monotonic()
         self.warned_of_missing = False
         """Whether nothing was found of a pool, project, ... that a filter names."""
@@ -227,7 +227,7 @@ class TolokaStream(TolokaList, Stream):
     @override  # abstract in the SDK, whose own loop over records is replaced below
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the rows as Python objects."""
-        lists = ListReader(self._connect, self.config, self.logger, found=self._found)
+        lists = self._lists()
         for read in lists.read(type(self), self._source, self.listings(lists)).pages():
             yield from as_objects(read.page.rows)
 
@@ -287,14 +287,7 @@ class TolokaStream(TolokaList, Stream):
         if limit is None:
             self.progress.log_start()
             _warn_of_changing_filters(self)
-        lists = ListReader(
-            self._connect,
-            self.config,
-            self.logger,
-            found=self._found,
-            limit=limit,
-            on_request=self.report.request,
-        )
+        lists = self._lists(limit=limit, on_request=self.report.request)
         remaining = Remaining(self.owner_order(), self.progress.unfinished)
         listings = remaining.listings(self.listings(lists))
         before = self.progress.skipped_before
