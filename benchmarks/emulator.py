@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import requests
 
-from toloka_emulator import KEY, make_large_account, make_pools
+from toloka_emulator import KEY, OPEN_POOLS, make_large_account, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,10 +50,13 @@ class EmulatorProcess:
         return cls(f"--pools={count}", f"--latency={latency}", rows=make_pools(count))
 
     @classmethod
-    def with_assignments(cls, pools: int, assignments: int, latency: float) -> Self:
+    def with_assignments(
+        cls, pools: int, assignments: int, latency: float, open_pools: int = OPEN_POOLS
+    ) -> Self:
         """Serve pools with so many assignments each, which are what is read."""
-        rows = make_large_account(pools, assignments)["assignments"]
-        return cls("--large", str(pools), str(assignments), f"--latency={latency}", rows=rows)
+        rows = make_large_account(pools, assignments, open_pools)["assignments"]
+        size = ("--large", str(pools), str(assignments), f"--open={open_pools}")
+        return cls(*size, f"--latency={latency}", rows=rows)
 
     def __enter__(self) -> Self:
         return self

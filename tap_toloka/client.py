@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from operator import attrgetter
 
 from singer_sdk import Stream, metrics
@@ -40,11 +40,13 @@ if t.TYPE_CHECKING:
     from tap_toloka.api import TolokaApi
     from tap_toloka.fetch import Reading, Source
     from tap_toloka.fitting import Row
+    from tap_toloka.lists import Found
     from tap_toloka.output import LineWriter
     from tap_toloka.pages import LeaveOut, PageReader
     from tap_toloka.state import Start
 
-_FLATTENING = ("flattening_enabled", "flattening_max_depth", "flattening_max_key_length")
+_CHANGING_RECORDS = ("stream_map", "faker_", "flattening_")
+"""How the settings begin that change what is printed of a row."""
 
 UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
@@ -62,6 +64,7 @@ class TolokaStream(TolokaList, Stream):
         writer: Where rows are printed.
         account: Returns the account that is read, as `tap_toloka.account` has it; empty if state
             is not kept.
+        found: What the streams of the run find lists by.
     """
 
     primary_keys: tuple[str, ...] = ("id",)
@@ -74,11 +77,13 @@ class TolokaStream(TolokaList, Stream):
         connect: Callable[[], TolokaApi],
         writer: LineWriter,
         account: Callable[[], Mapping[str, str]],
+        found: Found,
     ) -> None:
         super().__init__(tap)
         self._connect = connect
         self._writer = writer
         self._account = account
+        self._lists = partial(ListReader, connect, self.config, self.logger, found=found)
         self._began = monotonic()
         self.warned_of_missing = False
         """Whether nothing was found of a pool, project, ... that a filter names."""
@@ -115,14 +120,16 @@ class TolokaStream(TolokaList, Stream):
         Toloka can filter by each date, but not by the latest of them: a row that changed twice is
         in two of these lists, and is left out of the second one. (If it changed between the two
         requests it may be in none; then its date is after the bookmark of this run.)
+
+        If older rows are compared, they are in one list, but for those before `start_date`.
         """
         first, *others = self.change_dates
         start = self.progress.start_of(listing.owner)
         yield self.filtered(listing, since(first, start))
+        fingerprints, earliest = self.progress.fingerprints, self.progress.start_date
         if start is None:
             return
         older = {f"{first}_{UNTIL[start.bound]}": start.date}
-        fingerprints, earliest = self.progress.fingerprints, self._start_date
         if fingerprints and not self.progress.is_first and (earliest or "") <= start.date:
             compared = {f"{first}_gte": earliest, **older} if earliest else older
             yield self.filtered(replace(listing, cut=fingerprints.cut), compared)
@@ -130,7 +137,7 @@ class TolokaStream(TolokaList, Stream):
                 return
             older = {f"{first}_lt": earliest}
         for place, other in enumerate(others):
-            leave_out = _with_any_date_in(others[:place], start) if place else None
+            leave_out = with_any_date_in(others[:place], start) if place else None
             one = replace(listing, leave_out=leave_out)
             yield self.filtered(one, {**since(other, start), **older})
 
@@ -143,56 +150,21 @@ class TolokaStream(TolokaList, Stream):
         """Return the pools, projects, ... that a filter of the settings names; empty: any."""
         return set(filter(None, self.filters_in_use.get(name, "").split(",")))
 
-    def warn_of_missing(self, name: str, missing: AbstractSet[str]) -> None:
-        """Log that there is nothing to read of pools, projects, ... that a filter names."""
-        if missing:
-            self.warned_of_missing = True
-            self.logger.warning(
-                "`filters.%s.%s`: nothing found in this account for %s. Check the IDs",
-                self.name,
-                name,
-                ", ".join(sorted(missing, key=lambda id_: (len(id_), id_))),
-            )
-
-    @cached_property
-    def _start_date(self) -> str | None:
-        """Where a stream without a bookmark starts, in the canonical form of dates."""
-        start_date = self.config.get("start_date")
-        return dates.canonical(start_date) if start_date else None
-
     @cached_property
     def progress(self) -> Progress:
         """From where the stream is read, and how far it was."""
+        start_date = self.config.get("start_date")
         return Progress(
             name=self.name,
             state=self.stream_state,
             replication_key=None if self.is_full_table else self.replication_key,
             filters=self.filters_in_use,
             account=self._account(),
-            start_date=self._start_date,
+            start_date=dates.canonical(start_date) if start_date else None,
             lookback_days=self.config["lookback_days"],
             comparison=self._comparison if self.changes_without_date else None,
             detect_changes=self.config["detect_changes"],
             logger=self.logger,
-        )
-
-    @property
-    def _comparison(self) -> Comparison:
-        """How rows are compared with what was printed of them."""
-        config = self.config
-        printed_by = [config.get(n) for n in ("stream_maps", "stream_map_config", *_FLATTENING)]
-        return Comparison(
-            signature=signature(
-                self.filters_in_use,
-                self._start_date,
-                self._selected_properties,
-                sorted("/".join(place) for place, selected in self.mask.items() if selected),
-                printed_by,
-            ),
-            order=self.id_order(),
-            page_size=self._source.params["limit"],
-            created=self.change_dates[0],
-            content_of=lambda row: self._records.content_of(row),  # noqa: PLW0108  # as below
         )
 
     @override  # the SDK hands over the catalog here, and lets streams refuse what they cannot do
@@ -223,18 +195,24 @@ class TolokaStream(TolokaList, Stream):
     def _reader(self) -> PageReader:
         """Reads what is selected, before any stream map, and what added fields are made of."""
         compute = self.compute_fields if self.added_fields else None
-        return self.reader(
-            self._selected_properties,
-            self.logger,
-            compute,
-            on_misfit=self.config["on_misfit"],
-        )
+        on_misfit = self.config["on_misfit"]
+        return self.reader(self._selected_properties, self.logger, compute, on_misfit=on_misfit)
 
     @cached_property
     def _selected_properties(self) -> Mapping[str, t.Any]:
         """The JSON Schema of each selected field, as the catalog has it."""
         properties = self.effective_schema["properties"]
         return {name: kind for name, kind in properties.items() if self.mask["properties", name]}
+
+    @property
+    def _comparison(self) -> Comparison:
+        return Comparison(
+            signature=_signature(self, self._selected_properties),
+            order=self.id_order(),
+            page_size=self._source.params["limit"],
+            created=self.change_dates[0],
+            content_of=lambda row: self._records.content_of(row),  # noqa: PLW0108  # as below
+        )
 
     @cached_property
     def _records(self) -> RecordWriter:
@@ -260,7 +238,7 @@ class TolokaStream(TolokaList, Stream):
     @override  # abstract in the SDK, whose own loop over records is replaced below
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the rows as Python objects."""
-        lists = ListReader(self._connect, self.config, self.logger)
+        lists = self._lists()
         for read in lists.read(type(self), self._source, self.listings(lists)).pages():
             yield from as_objects(read.page.rows)
 
@@ -320,8 +298,7 @@ class TolokaStream(TolokaList, Stream):
         if limit is None:
             self.progress.log_start()
             _warn_of_changing_filters(self)
-        on_any = self.report.request
-        lists = ListReader(self._connect, self.config, self.logger, limit, on_any)
+        lists = self._lists(limit=limit, on_request=self.report.request)
         remaining = Remaining(self.owner_order(), self.progress.unfinished)
         listings = remaining.listings(self.listings(lists))
         before = self.progress.skipped_before
@@ -341,10 +318,7 @@ class TolokaStream(TolokaList, Stream):
             owners=lambda: self.owners_found,
             limit=limit,
         )
-        try:
-            one.run(on_request, on_rows)
-        finally:
-            self.report.gone += one.gone
+        one.run(on_request, on_rows)
         self.answered = reading.answered
         if limit is None:
             complete = lists.complete and not reading.skipped
@@ -364,19 +338,9 @@ class TolokaStream(TolokaList, Stream):
             RefusedError: If this key may read none of the lists, and that is new.
         """
         reading.warn_of_skipped()
-        if self.report.gone:
-            self.logger.info(
-                "%s: %d rows that were read before are not listed any more. They stay in the "
-                "target: see emit_activate_version_messages",
-                self.name,
-                self.report.gone,
-            )
-        if self._records.version is not None:
-            if why := _why_no_activate_version(self, complete=complete):
-                msg = "%s: ACTIVATE_VERSION not sent, so deleted rows stay in the target: %s"
-                self.logger.warning(msg, self.name, why)
-            else:
-                self._records.activate_version()
+        _log_gone(self)
+        if self._records.version is not None and _can_activate_version(self, complete=complete):
+            self._records.activate_version()
         with self._writer.uninterrupted():
             self.progress.move(greatest, self.run_began, reading.skipped)
             self._write_state()
@@ -395,6 +359,44 @@ class TolokaStream(TolokaList, Stream):
 def since(date: str, start: Start | None) -> dict[str, str]:
     """Return a start as a filter by a date; empty: from the beginning."""
     return {} if start is None else {f"{date}_{start.bound}": start.date}
+
+
+def _signature(stream: TolokaStream, properties: Mapping[str, t.Any]) -> str:
+    """Return a short text that changes with what is printed of a row, and with which rows are read.
+
+    Args:
+        stream: The stream.
+        properties: The JSON Schema of each selected field.
+    """
+    return signature(
+        properties,
+        sorted("/".join(place) for place, is_selected in stream.mask.items() if is_selected),
+        {n: value for n, value in stream.config.items() if n.startswith(_CHANGING_RECORDS)},
+        stream.filters_in_use,
+        stream.config.get("start_date"),
+    )
+
+
+def warn_of_missing(stream: TolokaStream, name: str, missing: AbstractSet[str]) -> None:
+    """Log that there is nothing to read of pools, projects, ... that a filter names."""
+    if missing:
+        stream.warned_of_missing = True
+        stream.logger.warning(
+            "`filters.%s.%s`: nothing found in this account for %s. Check the IDs",
+            stream.name,
+            name,
+            ", ".join(sorted(missing, key=lambda id_: (len(id_), id_))),
+        )
+
+
+def _log_gone(stream: TolokaStream) -> None:
+    if gone := stream.report.gone:
+        stream.logger.info(
+            "%s: %d rows that were read before are not listed any more, and stay in the target. "
+            "See `emit_activate_version_messages`",
+            stream.name,
+            gone,
+        )
 
 
 def _warn_of_changing_filters(stream: TolokaStream) -> None:
@@ -419,14 +421,18 @@ def _warn_of_nothing(stream: TolokaStream) -> None:
         )
 
 
-def _why_no_activate_version(stream: TolokaStream, *, complete: bool) -> str | None:
-    """Tell why a row that was not read may exist all the same, if it may."""
+def _can_activate_version(stream: TolokaStream, *, complete: bool) -> bool:
+    """Tell whether a row that was not read cannot exist; if it may, log why."""
+    why = None if complete else "some lists could not be read"
     if stream.filters_in_use:
-        return "the stream has `filters`, and rows outside them would be removed"
-    return None if complete else "some lists could not be read"
+        why = "the stream has `filters`, and rows outside them would be removed"
+    if why:
+        msg = "%s: ACTIVATE_VERSION not sent, so deleted rows stay in the target: %s"
+        stream.logger.warning(msg, stream.name, why)
+    return why is None
 
 
-def _with_any_date_in(names: Sequence[str], start: Start) -> LeaveOut:
+def with_any_date_in(names: Sequence[str], start: Start) -> LeaveOut:
     """Return what tells whether a row has one of these dates from a start on."""
     dates_of = [attrgetter(attribute_of(name)) for name in names]
 

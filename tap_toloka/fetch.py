@@ -5,9 +5,10 @@ Nothing here knows of the Singer SDK or of streams.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import quote
 
@@ -58,6 +59,8 @@ class Listing:
             all of its rows are printed.
         number: Which of the lists of its owner, from 0.
         ranges: Which parts of it are read.
+        instead: The lists by which it is read on if its first page is not all, each from there on;
+            empty: it is read to its end itself.
     """
 
     path: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class Listing:
     cut: Callable[[Sequence[Range]], tuple[Range, ...]] | None = None
     number: int = 0
     ranges: tuple[Range, ...] = (Range(),)
+    instead: tuple[Listing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class ReadPage:
         left: The parts that are left of that part.
         last_id: The greatest id of the list, once it is known.
         order: What its ids compare by; `None`: only Toloka knows.
+        instead: The lists that are read in place of what is left of it.
     """
 
     listing: Listing
@@ -89,6 +94,7 @@ class ReadPage:
     left: tuple[Range, ...]
     last_id: str | None
     order: Order | None
+    instead: tuple[Listing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -266,7 +272,8 @@ def fetch_pages(
     """Yield page after page of all lists, in no order.
 
     A list of one page costs one request. Of a longer one, where threads would idle otherwise, the
-    greatest id is requested, and what is left is split among them. Everything but requesting and
+    greatest id is requested, and what is left is split among them. Where a list has others that are
+    read `instead`, these read what is left after its first page. Everything but requesting and
     decoding happens in the thread of the caller, and a page is requested only when there is room
     for it.
 
@@ -311,11 +318,12 @@ class _Fetch:
             elif isinstance(answer, Refusal):
                 yield answer
             else:
-                parts = self._rest_of(answer)
+                part, instead = answer.part, _instead_of(answer)
+                parts = self._rest_of(answer) if not instead else []
                 left = tuple(part.range for part in parts)
+                parts += itertools.chain.from_iterable(map(self._parts_of, instead))
                 self._waiting += [partial(self._read, part) for part in parts]
                 self._start_waiting()  # before the rows are dealt with: no thread waits for that
-                part = answer.part
                 yield ReadPage(
                     part.listing,
                     answer.page,
@@ -323,6 +331,7 @@ class _Fetch:
                     left,
                     part.splitter.last_id,
                     part.cursor.order,
+                    instead,
                 )
             self._start_waiting()
 
@@ -389,3 +398,11 @@ class _Fetch:
                 raise
             # Its traceback would hold the whole answer.
             return Refusal(listing.owner, error.with_traceback(None))
+
+
+def _instead_of(answer: _PageOfPart) -> tuple[Listing, ...]:
+    """Return the lists that are read in place of what is left of a list, after its first page."""
+    if answer.part.cursor.finished:
+        return ()
+    after = Range(answer.page.ids[-1], answer.part.range.until)
+    return tuple(replace(one, ranges=(after,)) for one in answer.part.listing.instead)

@@ -169,7 +169,7 @@ class Fingerprints:
         whole = self._whole(read)
         changed: list[Row] = []
         held: dict[int, Fingerprint] = {}
-        added = []
+        added: list[Fingerprint] = []
         gone = 0
         for place in sorted({*rows_at, *whole}):
             pairs = rows_at.get(place, [])

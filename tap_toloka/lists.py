@@ -24,13 +24,16 @@ from tap_toloka.rows import RowFields
 
 if t.TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from tap_toloka.api import TolokaApi
     from tap_toloka.filters import Filters
     from tap_toloka.pages import OnMisfit
     from tap_toloka.splitting import Order
+
+
+_Found = t.TypeVar("_Found")
 
 
 class _Schemas(SchemaDirectory):
@@ -168,6 +171,34 @@ class TolokaList:
         return Source(cls.path, params, cls.id_field or "", new_cursor)
 
 
+class Found:
+    """What streams find lists by, as the pools: each list of it is read once in a run.
+
+    A stream may so use what was read long before. Nothing is lost: no bookmark passes the begin of
+    the run, so a pool that was made or started after it is one that the next run finds and reads.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[t.Any, ...], Sequence[t.Any]] = {}
+
+    def once(
+        self, of: str, filters: Mapping[str, str], read: Callable[[], Sequence[_Found]]
+    ) -> Sequence[_Found]:
+        """Return what was found before, with the same filters or none; else read it, and keep it.
+
+        Args:
+            of: What is found.
+            filters: What is left out may be returned all the same.
+            read: Reads it.
+        """
+        wanted = (of, *sorted(filters.items()))
+        for key in ((of,), wanted):
+            if key in self._found:
+                return self._found[key]
+        found = self._found[wanted] = read()
+        return found
+
+
 class ListReader:
     """Reads lists with the settings of the tap, on behalf of one stream.
 
@@ -175,18 +206,22 @@ class ListReader:
         connect: Returns the client of Toloka's API.
         config: The settings of the tap.
         logger: The logger of the stream.
+        found: What the streams of the run find lists by.
         limit: For a test of the connection: most rows of each list that others are found by.
         on_request: Called for each request that was answered, whichever list it was for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first three go by name
         self,
         connect: Callable[[], TolokaApi],
         config: Mapping[str, t.Any],
         logger: logging.Logger,
+        *,
+        found: Found,
         limit: int | None = None,
         on_request: Callable[[], None] = do_nothing,
     ) -> None:
+        self._found = found
         self._on_request = on_request
         self._connect = connect
         self._config = config
@@ -216,6 +251,12 @@ class ListReader:
             on_request=self._on_request,
             logger=self._logger,
         )
+
+    def once(
+        self, of: str, filters: Mapping[str, str], read: Callable[[], Sequence[_Found]]
+    ) -> Sequence[_Found]:
+        """Do as `Found.once`; in a test of the connection, just read."""
+        return read() if self.limit is not None else self._found.once(of, filters, read)
 
     def rows(
         self,

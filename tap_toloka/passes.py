@@ -79,8 +79,6 @@ class Pass:
         self._next_checkpoint = monotonic() + CHECKPOINT_SECONDS
         self.rows = 0
         """How many rows were written."""
-        self.gone = 0
-        """How many rows that were printed before are not listed any more."""
         self.greatest = ""
         """The greatest value of the replication key that was written."""
 
@@ -119,7 +117,7 @@ class Pass:
             rows = compared.changed
             self._write_rows(rows)
             self._fingerprints.written(compared)  # now, and not if a stop comes in between
-            self.gone += compared.gone
+            self._report.gone += compared.gone
         else:
             self._write_rows(rows)
         self._remaining.written(read)

@@ -68,7 +68,7 @@ class Progress:
         given = Bookmark.of(state, replication_key or "")
         self._given = replace(given, account=combined(given.account, account))
         self._filters = filters
-        self._start_date = start_date
+        self.start_date = start_date
         self._comparison = comparison
         self._compares = self._is_incremental and detect_changes and comparison is not None
         self._lookback_days = 0 if self._compares else lookback_days
@@ -146,7 +146,7 @@ class Progress:
 
     @property
     def _start_of_bookmark(self) -> Start | None:
-        return self._bookmark.start(self._start_date, self._lookback_days)
+        return self._bookmark.start(self.start_date, self._lookback_days)
 
     @property
     def is_first(self) -> bool:

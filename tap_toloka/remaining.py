@@ -19,6 +19,10 @@ if t.TYPE_CHECKING:
     from tap_toloka.splitting import Order
     from tap_toloka.state import Unfinished
 
+WHOLE = 100
+"""The number of a list that others are read instead of. Theirs are lower, so if it was the last one
+that was begun, none of them begins any more: those that are read have been noted as left."""
+
 _List = tuple[str, int]
 """One list: its owner, and which of the owner's lists."""
 
@@ -59,8 +63,8 @@ class Remaining:
         before = self._before
         for owner, of_owner in itertools.groupby(listings, attrgetter("owner")):
             self._owners += 1
-            for number, listing in enumerate(of_owner):
-                one = (owner or "", number)
+            for listing in self._numbered(owner or "", of_owner):
+                one = (owner or "", listing.number)
                 rank = self._rank(one)
                 if before is None or rank > before:
                     if self.begun and rank <= self._rank(self.begun):
@@ -71,7 +75,20 @@ class Remaining:
                 if ranges := self._left.get(one):
                     if listing.cut:
                         self._left[one] = ranges = listing.cut(ranges)
-                    yield replace(listing, number=number, ranges=ranges)
+                    yield replace(listing, ranges=ranges)
+
+    def _numbered(self, owner: str, listings: Iterable[Listing]) -> Iterator[Listing]:
+        """Yield the lists of an owner that may be left, with their numbers.
+
+        Of a list and those that are read instead of it, an interrupted read may have begun either.
+        """
+        for number, listing in enumerate(listings):
+            instead = tuple(replace(one, number=n) for n, one in enumerate(listing.instead))
+            is_new = self._before is None or self._rank((owner, number)) > self._before
+            if not is_new:
+                yield from instead
+            if is_new or not instead or (owner, WHOLE) in self._left:
+                yield replace(listing, number=WHOLE if instead else number, instead=instead)
 
     def written(self, read: ReadPage) -> None:
         """Note that a page was written."""
@@ -81,6 +98,8 @@ class Remaining:
             self._left[one] = ranges
         else:
             del self._left[one]
+        for other in read.instead:
+            self._left[one[0], other.number] = other.ranges
 
     @property
     def finished_owners(self) -> int:

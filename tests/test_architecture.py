@@ -37,6 +37,7 @@ LAYERS = (
     "client",
     "passes",
     "progress",
+    "fingerprints",
     "remaining",
     "report",
     "account",
@@ -86,6 +87,7 @@ WITHOUT_SDK = (
     "clock",
     "state",
     "progress",
+    "fingerprints",
     "remaining",
     "account",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,16 @@ def refused_pool(pool_id: str) -> Fault:
     return Fault(status=403, times=None, path="*/assignments", params={"pool_id": pool_id})
 
 
+def ways_in(account: Account) -> Counter[str]:
+    """Count the requests for changed assignments by how their pools were read."""
+    ways = Counter({"by date": 0, "whole": 0, "whole, then by date": 0})
+    for request in account.requests:
+        if request.path.endswith("/assignments"):
+            is_whole, is_first = "submitted_gt" not in request.params, "id_gt" not in request.params
+            ways["whole" if is_whole else "by date" if is_first else "whole, then by date"] += 1
+    return ways
+
+
 @pytest.mark.parametrize("stream", CHANGING, ids=lambda stream: stream.name)
 def test_whatever_changes_and_fails_the_warehouse_ends_up_with_what_toloka_has(
     stream: type[TolokaStream],
@@ -70,13 +81,16 @@ def test_whatever_changes_and_fails_the_warehouse_ends_up_with_what_toloka_has(
             account.schedule_assignments(700, 10, END)
         for _ in range(200 if stream is not Assignments else 0):
             account.schedule(account.moment(BEGINNING, END), partial(account.create, stream.name))
-        warehouse = Warehouse(account, stream)
+        warehouse = Warehouse(account, stream, batch_size=5)
         for moment in run_times:
             account.wait_until(moment)
             faults = pick_faults(stream, account, dice)
+            warehouse.settings["max_concurrency"] = dice.pick((8, 60, 60))
             warehouse.run(*faults, keeps_state=dice.chance(0.5))
         assert warehouse.failed_runs > 2, "else it shows little"
         assert account.changes_during_runs > 20
+        if stream is Assignments:
+            assert min(ways_in(account).values()) > 10
         account.finish()
         warehouse.catch_up()
         warehouse.check_rows()

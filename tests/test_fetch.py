@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_toloka.errors import RefusedError
-from tap_toloka.fetch import Listing, Reading, Refusal, Source, fetch_pages
+from tap_toloka.fetch import Listing, Range, Reading, Refusal, Source, fetch_pages
 from tap_toloka.pages import IdCursor, PageReader
 from tap_toloka.rows import RowFields
 from tests.bare_server import api_at, bare_server
@@ -76,6 +76,25 @@ def test_rows_that_another_list_has_are_left_out_and_the_list_is_read_to_its_end
         pages = list(fetch_pages(api_at(url), SOURCE, lists, 4))
     assert sorted(int(row.id) for row in rows_in(pages)) == sorted([*range(10), 0, 3, 6, 9])
     assert ids_in(pages) == sorted([*range(10)] * 2), "ids of all rows of each page"
+
+
+@pytest.mark.parametrize(("until", "lists"), [(1, 1), (9, 3)])
+def test_what_comes_after_the_first_page_is_read_by_the_lists_that_are_there_instead(
+    until: int, lists: int
+) -> None:
+    params = {"id_lte": str(until)}
+    instead = tuple(listing("a", params={**params, "status": s}) for s in ("OPEN", "CLOSED"))
+    whole = listing("a", params=params, leave_out=lambda row: row.id == "0", instead=instead)
+    with bare_server(serve) as (url, requests):
+        pages = list(fetch_pages(api_at(url), SOURCE, [whole], 1))
+    first, *others = pages
+    assert not isinstance(first, Refusal)
+    assert rows_in([first]) == rows_in(pages)[:1]
+    assert [one.ranges for one in first.instead] == [(Range("1"),)] * (lists - 1)
+    assert ids_in(others) == sorted([*range(2, until + 1)] * 2)
+    asked = {(r.params.get("status"), r.params.get("id_gt")) for r in requests}
+    assert len({status for status, _ in asked}) == lists
+    assert {id_ for status, id_ in asked if status is None} == {None}, "no more than a page of it"
 
 
 def test_what_is_filled_into_the_path_cannot_leave_it() -> None:

@@ -279,7 +279,7 @@ def test_a_bookmark_makes_no_filter_looser(
         "filters": BY_NAME["assignments"].filters.normal(setting),
     }
     with emulator_of(BY_NAME["assignments"], 3, seed=1) as emulator:
-        config = config_for(emulator, filters={"assignments": setting}, max_concurrency=1)
+        config = config_for(emulator, filters={"assignments": setting}, max_concurrency=6)
         run_inside(config, {"bookmarks": {"assignments": kept}}, stream="assignments")
         asked = [dict(r.params) for r in emulator.requests if "pool_id" in r.params]
     plain = {"pool_id": POOL_IDS[0], "sort": "id", "limit": "1000"}
@@ -290,7 +290,10 @@ def test_a_bookmark_makes_no_filter_looser(
     changes = BY_NAME["assignments"].change_dates[1:]
     for params, name in zip(in_place[1:], changes, strict=True):
         params[f"{name}_gt"] = bookmark
-    assert asked == [{**plain, **params} for params in in_place]
+    expected = [{**plain, **params} for params in in_place]
+    assert sorted(map(sorted, map(dict.items, asked))) == sorted(
+        map(sorted, map(dict.items, expected))
+    )
 
 
 def test_a_filter_by_another_date_is_as_strict_as_the_bookmark() -> None:
@@ -301,12 +304,12 @@ def test_a_filter_by_another_date_is_as_strict_as_the_bookmark() -> None:
         "filters": BY_NAME["assignments"].filters.normal(setting),
     }
     with emulator_of(BY_NAME["assignments"], 3, seed=1) as emulator:
-        config = config_for(emulator, filters={"assignments": setting}, max_concurrency=1)
+        config = config_for(emulator, filters={"assignments": setting}, max_concurrency=6)
         run_inside(config, {"bookmarks": {"assignments": kept}}, stream="assignments")
         asked = [dict(r.params) for r in emulator.requests if "pool_id" in r.params]
     assert [params["accepted_gt"] for params in asked] == [LATE] * 6
     march = "2024-03-01T00:00:00.000"
-    assert [params["rejected_gt"] for params in asked] == [*[EARLY] * 3, march, *[EARLY] * 2]
+    assert sorted(params["rejected_gt"] for params in asked) == [*[EARLY] * 5, march]
 
 
 @pytest.mark.parametrize(

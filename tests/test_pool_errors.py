@@ -221,7 +221,7 @@ def test_all_pools_refused_is_an_error_in_one_line(five: Emulator, state: Any) -
 @pytest.mark.parametrize("status", [400, 401])
 def test_another_error_in_the_middle_ends_the_run(five: Emulator, status: int) -> None:
     five.faults.add(Fault(path="/api/v1/assignments", after=12, status=status, times=None))
-    config = config_for(five, max_concurrency=2)
+    config = config_for(five, max_concurrency=2, batch_size=2)
     run = run_process(
         config=config, state=state_of(Assignments), catalog=catalog_of(stream="assignments")
     )
@@ -300,7 +300,8 @@ def test_a_look_back_reaches_skipped_pools_as_well(five: Emulator) -> None:
     run = run_inside(config_for(five), state_of(Assignments), stream="assignments")
     five.faults.clear()
     five.clear_requests()
-    run_inside(config_for(five, lookback_days=100), run.state, stream="assignments")
+    config = config_for(five, lookback_days=100, max_concurrency=30)
+    run_inside(config, run.state, stream="assignments")
     since = {date for r in requests_for(five) for date in date_params(r).values()}
     assert max(since) < BOOKMARK
 

@@ -17,6 +17,7 @@ from tap_toloka.streams.tasks import Tasks, TaskSuites
 from tests.pool_streams import (
     BOOKMARK,
     LONG_AGO,
+    STREAMS,
     also_selecting,
     assignment,
     bookmark_of,
@@ -157,9 +158,16 @@ def in_any_order(bounds: Iterable[dict[str, str]]) -> list[str]:
     return sorted(str(sorted(bound.items())) for bound in bounds)
 
 
-@every_stream
-def test_a_later_run_reads_an_old_pool_by_each_date_and_a_new_one_whole(
-    stream: type[TolokaStream],
+@pytest.mark.parametrize(
+    ("stream", "most", "by_date"),
+    [
+        (Assignments, 12, True),
+        (Assignments, 11, False),
+        *((stream, 8, True) for stream in STREAMS if stream is not Assignments),
+    ],
+)
+def test_a_later_run_reads_an_old_pool_by_each_date_if_all_is_requested_at_once(
+    stream: type[TolokaStream], most: int, *, by_date: bool
 ) -> None:
     pools = [
         open_pool("1"),
@@ -169,7 +177,8 @@ def test_a_later_run_reads_an_old_pool_by_each_date_and_a_new_one_whole(
         make_pool("5", LONG_AGO, status="ARCHIVED"),
     ]
     with serve(pools, [], stream) as emulator:
-        run_inside(config_for(emulator), state_of(stream), stream=stream.name)
+        config = config_for(emulator, max_concurrency=most)
+        run_inside(config, state_of(stream), stream=stream.name)
         bounds = {
             pool["id"]: in_any_order(
                 date_params(r)
@@ -179,7 +188,8 @@ def test_a_later_run_reads_an_old_pool_by_each_date_and_a_new_one_whole(
             for pool in pools
         }
     changes = in_any_order(lists_of_changes(stream, BOOKMARK, bound="gt"))
-    assert bounds == {"1": changes, "2": changes, "3": ["[]"], "4": ["[]"], "5": []}
+    older = changes if by_date else ["[]"]
+    assert bounds == {"1": older, "2": older, "3": ["[]"], "4": ["[]"], "5": []}
     assert len(changes) == (6 if stream is Assignments else 1)
 
 

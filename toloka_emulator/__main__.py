@@ -10,7 +10,14 @@ import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from toloka_emulator import RESOURCES, Emulator, make_account, make_large_account, make_rows
+from toloka_emulator import (
+    OPEN_POOLS,
+    RESOURCES,
+    Emulator,
+    make_account,
+    make_large_account,
+    make_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +36,7 @@ def _arguments() -> argparse.Namespace:
         ("--large", "many pools instead, with so many assignments in each"),
     ):
         add(option, type=int, nargs=2, metavar=("POOLS", "ASSIGNMENTS"), help=what)
+    add("--open", type=int, default=OPEN_POOLS, help="how many of the many pools are open")
     add("--act-under", action="append", default=[], help="an id for X-Act-Under-Account-ID")
     add("--latency", type=float, default=0, help="seconds that each answer takes")
     return parser.parse_args()
@@ -44,7 +52,8 @@ def _emulator() -> Emulator:
         now = datetime.now(timezone.utc)
         rows = make_account(pools=pools, assignments=assignments, now=now)
     elif arguments.large:
-        rows = make_large_account(*arguments.large)
+        pools, assignments = arguments.large
+        rows = make_large_account(pools, assignments, arguments.open)
     return Emulator(
         rows=rows,
         port=arguments.port,

@@ -9,7 +9,7 @@ import typing as t
 
 from typing_extensions import override
 
-from tap_toloka.client import TolokaStream
+from tap_toloka.client import TolokaStream, warn_of_missing
 from tap_toloka.fetch import Listing
 from tap_toloka.filters import (
     Choice,
@@ -71,9 +71,13 @@ class AppByApp(TolokaStream):
     @override
     def listings(self, lists: ListReader) -> Iterator[Listing]:
         wanted = self.owners("app_project_id")
-        ids = [project["id"] for project in lists.rows(AppProjects, ("id",))]
+        ids = lists.once(
+            "app projects",
+            {},
+            lambda: [project["id"] for project in lists.rows(AppProjects, ("id",))],
+        )
         if lists.limit is None:
-            self.warn_of_missing("app_project_id", wanted.difference(ids))
+            warn_of_missing(self, "app_project_id", wanted.difference(ids))
         ids = sorted(id_ for id_ in ids if not wanted or id_ in wanted)
         self.owners_found = len(ids)
         for id_ in ids:

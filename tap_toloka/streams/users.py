@@ -92,8 +92,8 @@ class UserMetadata(TolokaStream):
 
     @override
     def listings(self, lists: ListReader) -> Iterator[Listing]:
-        pools = list(matching_pools(self, lists))
-        listings = [Listing(params={"pool_id": pool["id"]}, owner=pool["id"]) for pool in pools]
+        pools = matching_pools(self, lists)
+        listings = (Listing(params={"pool_id": pool.id}, owner=pool.id) for pool in pools)
         seen = lists.rows(Assignments, ("user_id",), listings=listings)
         user_ids = sorted({assignment["user_id"] for assignment in seen} - {None, ""})
         self.owners_found = len(user_ids)

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from toloka_emulator.data.values import Json
 
 OPEN_POOLS = 20
-"""As many are open; in all others nothing can happen any more."""
+"""As many are open unless it is said; in all others nothing can happen any more."""
 
 _FIRST_POOL, _STEP = 993_000, 7  # ids of pools: as they rise they get a digit more
 _OPEN_STATUSES = (*["ACCEPTED"] * 5, "REJECTED", "SUBMITTED", "ACTIVE", "SKIPPED", "EXPIRED")
 _CLOSED_STATUSES = (*["ACCEPTED"] * 7, "REJECTED", "SKIPPED", "EXPIRED")
 
 
-def make_large_account(pools: int, assignments: int) -> dict[str, Iterable[Json]]:
+def make_large_account(
+    pools: int, assignments: int, open_pools: int = OPEN_POOLS
+) -> dict[str, Iterable[Json]]:
     """Make pools, and assignments as they are iterated over; always the same ones.
 
     The last pools are open and hold assignments of every status; all others were closed 100 days
@@ -31,13 +33,14 @@ def make_large_account(pools: int, assignments: int) -> dict[str, Iterable[Json]
     Args:
         pools: How many pools.
         assignments: How many assignments each has.
+        open_pools: How many of the pools are open.
     """
-    rows = [_pool(number, pools) for number in range(pools)]
+    rows = [_pool(number, pools, open_pools) for number in range(pools)]
     return {"pools": rows, "assignments": _assignments(rows, assignments)}
 
 
-def _pool(number: int, pools: int) -> Json:
-    is_open = number >= pools - OPEN_POOLS
+def _pool(number: int, pools: int, open_pools: int) -> Json:
+    is_open = number >= pools - open_pools
     began = LAST_DATE - timedelta(days=25 if is_open else 1_000 - 895 * number / pools)
     facts = {"status": "OPEN"}
     if not is_open:
