@@ -203,13 +203,13 @@ class _Account:
             ("message_threads", some),
             ("operations", 3 * self._a_day),
         ):
-            facts: Json = {}
-            if name == "pools":
-                facts = {"type": "REGULAR", "status": "OPEN"}
-                facts["last_started"] = print_exactly(DAY_AFTER)
-            rows = [make_row(name, dice, DAY_AFTER, **facts) for _ in range(count)]
-            if name == "pools":
-                rows = [row | {"id": str(greatest + n)} for n, row in enumerate(rows, start=1)]
+            rows = []
+            for number in range(1, count + 1):
+                at, facts = DAY_AFTER + timedelta(seconds=number), {}
+                if name == "pools":
+                    facts = {"id": str(greatest + number), "type": "REGULAR", "status": "OPEN"}
+                    facts["last_started"] = print_exactly(at)
+                rows.append(make_row(name, dice, at, **facts))
             changed[name] |= self._add(name, rows)
         if self._with_assignments:
             changed["assignments"] = self._work_on_pools(dice)
