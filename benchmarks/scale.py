@@ -61,10 +61,12 @@ def _arguments() -> argparse.Namespace:
     add("--pools", type=int, default=100_000, help="how many pools there are")
     add("--latency", type=float, default=0.1, help="seconds that Toloka takes for an answer")
     add("--only", choices=("lists", "assignments"), help="measure only these")
-    add("--stop", type=float, default=20, help="seconds after which one first run is stopped")
+    add("--stop", type=float, default=10, help="seconds after which one first run is stopped")
     add("--limit", type=int, default=1_200, help="seconds after which a run is ended")
     add("--write", action="store_true", help="put the result into the docs")
     arguments = parser.parse_args()
+    if arguments.write and arguments.only:
+        parser.error("--write needs both tables")
     if arguments.write and not page.has(_section(arguments)):
         parser.error(f"{page.PAGE} has no section for {_section(arguments)}")
     return arguments
@@ -312,7 +314,8 @@ class _Tap:
             expected=sum(map(len, expected.values())),
             missing=sum(len(ids - printed[name]) for name, ids in expected.items()),
         )
-        print(f"{title}: {took.get('seconds', 0):.1f} s", file=sys.stderr)
+        by_stream = ", ".join(f"{len(ids):,} {name}" for name, ids in printed.items())
+        print(f"{title}, {took.get('seconds', 0):.1f} s: {by_stream}", file=sys.stderr)
         return load
 
 
@@ -345,7 +348,7 @@ def _messages_in(path: Path) -> tuple[Ids, int, list[str]]:
 
 def _catalog(streams: Collection[str]) -> str:
     """Return a catalog in which streams are selected beside those that are by default."""
-    discovered = subprocess.run([*COMMAND, "--discover"], check=True, stdout=subprocess.PIPE)
+    discovered = subprocess.run([*COMMAND, "--discover"], check=True, capture_output=True)
     catalog = json.loads(discovered.stdout)
     for entry in catalog["streams"]:
         if entry["stream"] in streams:
