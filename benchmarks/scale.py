@@ -208,6 +208,8 @@ class _Account:
             rows = []
             for number in range(1, count + 1):
                 at, facts = DAY_AFTER + timedelta(seconds=number), {}
+                if name == "operations":
+                    facts = {"status": "SUCCESS"}
                 if name == "pools":
                     facts = {"id": str(greatest + number), "type": "REGULAR", "status": "OPEN"}
                     facts["last_started"] = print_exactly(at)

@@ -33,7 +33,6 @@ _SHARES = {
     "user_bonuses": 0.2,
     "message_threads": 0.05,
     "webhook_subscriptions": 0.01,
-    "operations": 1,
     "apps": 0.0002,
     "app_projects": 0.0002,
 }
@@ -60,8 +59,8 @@ def make_many_pools(pools: int, assignments: int) -> dict[str, Iterable[Json]]:
 
     Pools came to be one by one over 1,000 days, up to `LAST_DATE`, later than which nothing is.
     Those of the last 12 days are open, with assignments that are not reviewed yet; others were
-    closed after five days, and those older than 200 days are archived. Assignments are small, some
-    0.5 KB of JSON.
+    closed after five days, and those older than 200 days are archived. Each was opened by an
+    operation. Assignments are small, some 0.5 KB of JSON.
 
     Args:
         pools: How many pools.
@@ -77,6 +76,7 @@ def make_many_pools(pools: int, assignments: int) -> dict[str, Iterable[Json]]:
         _row_of_age("trainings", number, trainings) for number in range(trainings)
     )
     lists["pools"] = (_row_of_age("pools", number, pools) for number in range(pools))
+    lists["operations"] = (_opening(number, pools) for number in range(pools))
     return {**lists, "assignments": _few_assignments(pools, assignments)}
 
 
@@ -99,6 +99,14 @@ def _row_of_age(name: str, number: int, count: int) -> Json:
     if name == "pools":
         facts["type"] = "REGULAR"
     return make_row(name, Dice(number), began - timedelta(hours=3), id=row_id, **facts)
+
+
+def _opening(number: int, pools: int) -> Json:
+    """Make the operation that opened a pool."""
+    facts = {"type": "POOL.OPEN", "status": "SUCCESS"}
+    parameters = {"pool_id": str(_FIRST_POOL + number * _STEP)}
+    at = _began(number, pools) - timedelta(seconds=2)
+    return make_row("operations", Dice(number), at, parameters=parameters, **facts)
 
 
 def _few_assignments(pools: int, count: int) -> Iterator[Json]:
