@@ -16,7 +16,12 @@ from __future__ import annotations
 
 from toloka_emulator.data.account import Account, make_account
 from toloka_emulator.data.changes import next_change
-from toloka_emulator.data.large import OPEN_POOLS, make_large_account
+from toloka_emulator.data.large import (
+    OPEN_POOLS,
+    make_large_account,
+    make_many_pools,
+    make_small_assignment,
+)
 from toloka_emulator.data.pools import make_pool
 from toloka_emulator.data.rows import LAST_DATE, make_pools, make_row, make_rows
 from toloka_emulator.data.runs import NEW_POOLS, account_after, account_of_next_run
@@ -61,10 +66,12 @@ __all__ = [
     "account_of_next_run",
     "make_account",
     "make_large_account",
+    "make_many_pools",
     "make_pool",
     "make_pools",
     "make_row",
     "make_rows",
+    "make_small_assignment",
     "next_change",
     "print_exactly",
     "read_date",

@@ -19,6 +19,7 @@ from toloka_emulator import (
     Table,
     make_account,
     make_large_account,
+    make_many_pools,
     make_pools,
     make_row,
     make_rows,
@@ -273,3 +274,16 @@ def test_nothing_can_happen_any_more_in_most_pools_of_a_large_account(
         assert max(dates) < print_exactly(LAST_DATE)
         assert not is_closed or row["created"] < pools[row["pool_id"]]["last_stopped"]
     assert statuses == {True: DATES.keys() - {"ACTIVE", "SUBMITTED"}, False: set(DATES)}
+
+
+def test_very_many_pools_age_and_nothing_is_later_than_the_last_date() -> None:
+    lists = {name: list(rows) for name, rows in make_many_pools(1_000, 2).items()}
+    statuses = [pool["status"] for pool in lists["pools"]]
+    assert [*dict.fromkeys(statuses)] == ["ARCHIVED", "CLOSED", "OPEN"]
+    assert statuses == sorted(statuses)
+    owners = [row["pool_id"] for row in lists["assignments"]]
+    assert owners == [pool["id"] for pool in lists["pools"] for _ in range(2)]
+    second_after = print_exactly(LAST_DATE + timedelta(seconds=1))
+    for name, rows in lists.items():
+        fields = [RESOURCES[name].field_of(date) for date in RESOURCES[name].dates]
+        assert all(row.get(field, "") <= second_after for row in rows for field in fields)
