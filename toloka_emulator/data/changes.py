@@ -110,10 +110,9 @@ def _result(status: str, name: str, row: Json, dice: Dice) -> Json:
         return {"progress": 0 if status == "RUNNING" else 100}
     if status in {"CLOSED", "LOCKED"}:
         return {"last_close_reason": dice.pick(CLOSE_REASONS)}
-    if name == "app_items" and status == "COMPLETED":
-        return {"output_data": dice.pick(OUTPUTS)}
-    if name == "app_items" and status == "ERROR":
-        return {"errors": [ITEM_ERROR]}
+    if name == "app_items" and status in {"COMPLETED", "ERROR"}:
+        done = status == "COMPLETED"
+        return {"output_data": dice.pick(OUTPUTS)} if done else {"errors": [ITEM_ERROR]}
     return {}
 
 

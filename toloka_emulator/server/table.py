@@ -123,6 +123,14 @@ class Table:
         """Give every row written, in order of id; numbers keep their digits, as int or Decimal."""
         return [_decode_exactly(row) for row in self.raw_rows()]
 
+    def row(self, row_id: str) -> dict[str, Any]:
+        """Give one row as `rows` does.
+
+        Raises:
+            KeyError: There is no such row.
+        """
+        return _decode_exactly(_whole(self._find(row_id)))
+
     def get(self, row_id: str, *, parent: str | None = None) -> bytes:
         """Give the answer that is one row, visible in lists yet or not.
 
