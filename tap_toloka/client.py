@@ -19,6 +19,7 @@ from tap_toloka import dates
 from tap_toloka.clock import monotonic
 from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Listing
+from tap_toloka.fingerprints import Comparison, signature
 from tap_toloka.fitting import attribute_of
 from tap_toloka.lists import SCHEMAS, ListReader, TolokaList
 from tap_toloka.pages import IdCursor, as_objects
@@ -42,6 +43,8 @@ if t.TYPE_CHECKING:
     from tap_toloka.output import LineWriter
     from tap_toloka.pages import LeaveOut, PageReader
     from tap_toloka.state import Start
+
+_FLATTENING = ("flattening_enabled", "flattening_max_depth", "flattening_max_key_length")
 
 _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
@@ -116,12 +119,20 @@ class TolokaStream(TolokaList, Stream):
         first, *others = self.change_dates
         start = self.progress.start_of(listing.owner)
         yield self.filtered(listing, since(first, start))
-        if start is not None:
-            older = {f"{first}_{_UNTIL[start.bound]}": start.date}
-            for place, other in enumerate(others):
-                leave_out = _with_any_date_in(others[:place], start) if place else None
-                one = replace(listing, leave_out=leave_out)
-                yield self.filtered(one, {**since(other, start), **older})
+        if start is None:
+            return
+        older = {f"{first}_{_UNTIL[start.bound]}": start.date}
+        fingerprints, earliest = self.progress.fingerprints, self._start_date
+        if fingerprints and not self.progress.is_first and (earliest or "") <= start.date:
+            compared = {f"{first}_gte": earliest, **older} if earliest else older
+            yield self.filtered(replace(listing, cut=fingerprints.cut), compared)
+            if earliest is None:
+                return
+            older = {f"{first}_lt": earliest}
+        for place, other in enumerate(others):
+            leave_out = _with_any_date_in(others[:place], start) if place else None
+            one = replace(listing, leave_out=leave_out)
+            yield self.filtered(one, {**since(other, start), **older})
 
     def filtered(self, listing: Listing, more: Mapping[str, str]) -> Listing:
         """Add parameters to a list: the filters of the settings, and more in their normal form."""
@@ -144,18 +155,44 @@ class TolokaStream(TolokaList, Stream):
             )
 
     @cached_property
+    def _start_date(self) -> str | None:
+        """Where a stream without a bookmark starts, in the canonical form of dates."""
+        start_date = self.config.get("start_date")
+        return dates.canonical(start_date) if start_date else None
+
+    @cached_property
     def progress(self) -> Progress:
         """From where the stream is read, and how far it was."""
-        start_date = self.config.get("start_date")
         return Progress(
             name=self.name,
             state=self.stream_state,
             replication_key=None if self.is_full_table else self.replication_key,
             filters=self.filters_in_use,
             account=self._account(),
-            start_date=dates.canonical(start_date) if start_date else None,
+            start_date=self._start_date,
             lookback_days=self.config["lookback_days"],
+            comparison=self._comparison if self.changes_without_date else None,
+            detect_changes=self.config["detect_changes"],
             logger=self.logger,
+        )
+
+    @property
+    def _comparison(self) -> Comparison:
+        """How rows are compared with what was printed of them."""
+        config = self.config
+        printed_by = [config.get(n) for n in ("stream_maps", "stream_map_config", *_FLATTENING)]
+        return Comparison(
+            signature=signature(
+                self.filters_in_use,
+                self._start_date,
+                self._selected_properties,
+                sorted("/".join(place) for place, selected in self.mask.items() if selected),
+                printed_by,
+            ),
+            order=self.id_order(),
+            page_size=self._source.params["limit"],
+            created=self.change_dates[0],
+            content_of=lambda row: self._records.content_of(row),  # noqa: PLW0108  # as below
         )
 
     @override  # the SDK hands over the catalog here, and lets streams refuse what they cannot do
@@ -304,7 +341,10 @@ class TolokaStream(TolokaList, Stream):
             owners=lambda: self.owners_found,
             limit=limit,
         )
-        one.run(on_request, on_rows)
+        try:
+            one.run(on_request, on_rows)
+        finally:
+            self.report.gone += one.gone
         self.answered = reading.answered
         if limit is None:
             complete = lists.complete and not reading.skipped
@@ -324,6 +364,13 @@ class TolokaStream(TolokaList, Stream):
             RefusedError: If this key may read none of the lists, and that is new.
         """
         reading.warn_of_skipped()
+        if self.report.gone:
+            self.logger.info(
+                "%s: %d rows that were read before are not listed any more. They stay in the "
+                "target: see emit_activate_version_messages",
+                self.name,
+                self.report.gone,
+            )
         if self._records.version is not None:
             if why := _why_no_activate_version(self, complete=complete):
                 msg = "%s: ACTIVATE_VERSION not sent, so deleted rows stay in the target: %s"
@@ -352,7 +399,7 @@ def since(date: str, start: Start | None) -> dict[str, str]:
 
 def _warn_of_changing_filters(stream: TolokaStream) -> None:
     changing = stream.filters.changing_in(stream.filters_in_use)
-    if changing and not stream.is_full_table:
+    if changing and not stream.is_full_table and not stream.progress.fingerprints:
         stream.logger.warning(
             "%s is filtered by values that can change (%s): rows that match only after the "
             "bookmark has passed are not read. Use `lookback_days` or FULL_TABLE",

@@ -17,7 +17,15 @@ from tap_toloka.splitting import Splitter
 
 if t.TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+    from collections.abc import (
+        Callable,
+        Collection,
+        Generator,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from tap_toloka.api import TolokaApi
     from tap_toloka.pages import IdCursor, LeaveOut, Page
@@ -46,6 +54,8 @@ class Listing:
         fields: Added fields that all of its rows have.
         owner: The pool, operation, app project or Toloker that it belongs to; `None`: the account.
         leave_out: Tells which of its rows are left out, as another list of the stream has them.
+        cut: Cuts parts of it into those that are compared with what was printed of them; `None`:
+            all of its rows are printed.
         number: Which of the lists of its owner, from 0.
         ranges: Which parts of it are read.
     """
@@ -55,6 +65,7 @@ class Listing:
     fields: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
     leave_out: LeaveOut | None = None
+    cut: Callable[[Sequence[Range]], tuple[Range, ...]] | None = None
     number: int = 0
     ranges: tuple[Range, ...] = (Range(),)
 

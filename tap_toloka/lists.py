@@ -61,6 +61,9 @@ class TolokaList:
     change_dates: t.ClassVar[tuple[str, ...]] = ("created",)
     """Dates that tell of a new or a changed row, as the filters name them. The first is there from
     the beginning of a row, and never changes unless it is the only one."""
+    changes_without_date: t.ClassVar[bool] = False
+    """Whether rows can change in other ways, too, so that the list is compared with what was
+    printed of it. Only for lists of the account."""
     listed_by: t.ClassVar[str | None] = None
     """What there is a list for each of, as `pool_id`; `None`: one list for the account."""
     added_fields: t.ClassVar[AbstractSet[str]] = frozenset()

@@ -74,10 +74,13 @@ class Pass:
         self._owners = owners
         self._first_id: str | None = None
         self._limit = limit
+        self._fingerprints = None if limit is not None else progress.fingerprints
         self._has_read = False
         self._next_checkpoint = monotonic() + CHECKPOINT_SECONDS
         self.rows = 0
         """How many rows were written."""
+        self.gone = 0
+        """How many rows that were printed before are not listed any more."""
         self.greatest = ""
         """The greatest value of the replication key that was written."""
 
@@ -109,9 +112,16 @@ class Pass:
 
     def _write(self, read: ReadPage) -> int:
         rows = read.page.rows[: self._limit]
-        self._write_rows(rows)
         if self._replication_key:
             self.greatest = max(self.greatest, greatest_date(rows, self._replication_key))
+        if self._fingerprints:
+            compared = self._fingerprints.compare(read, self._progress.latest(self._began()))
+            rows = compared.changed
+            self._write_rows(rows)
+            self._fingerprints.written(compared)  # now, and not if a stop comes in between
+            self.gone += compared.gone
+        else:
+            self._write_rows(rows)
         self._remaining.written(read)
         self._has_read = True
         self.rows += len(rows)

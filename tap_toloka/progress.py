@@ -9,13 +9,15 @@ from functools import cached_property
 from tap_toloka import dates
 from tap_toloka.account import combined
 from tap_toloka.errors import TolokaError
-from tap_toloka.state import MOST_SKIPPED, Bookmark, Start, Unfinished
+from tap_toloka.fingerprints import Fingerprints
+from tap_toloka.state import MOST_SKIPPED, Bookmark, Pages, Start, Unfinished
 
 if t.TYPE_CHECKING:
     import logging
     from collections.abc import Collection, Mapping, MutableMapping
 
     from tap_toloka.clock import Clock
+    from tap_toloka.fingerprints import Comparison
     from tap_toloka.remaining import Remaining
     from tap_toloka.splitting import Order
 
@@ -39,7 +41,10 @@ class Progress:
         account: The account that is read, as `tap_toloka.account` has it. Whether the state is of
             the same one has been checked.
         start_date: Where a stream without a bookmark starts, in the canonical form of dates.
-        lookback_days: Days before the bookmark that are read again.
+        lookback_days: Days before the bookmark that are read again, unless rows are compared.
+        comparison: How rows are compared with what was printed of them, if they can change without
+            a date.
+        detect_changes: Whether they are.
         logger: The logger of the stream.
     """
 
@@ -53,6 +58,8 @@ class Progress:
         account: Mapping[str, str],
         start_date: str | None,
         lookback_days: int,
+        comparison: Comparison | None,
+        detect_changes: bool,
         logger: logging.Logger,
     ) -> None:
         self._name = name
@@ -62,7 +69,9 @@ class Progress:
         self._given = replace(given, account=combined(given.account, account))
         self._filters = filters
         self._start_date = start_date
-        self._lookback_days = lookback_days
+        self._comparison = comparison
+        self._compares = self._is_incremental and detect_changes and comparison is not None
+        self._lookback_days = 0 if self._compares else lookback_days
         self._logger = logger
 
     @cached_property
@@ -91,6 +100,23 @@ class Progress:
             and (not self.is_first or unfinished.since == self._start_of_bookmark)
         )
         return unfinished if is_usable else None
+
+    @cached_property
+    def fingerprints(self) -> Fingerprints | None:
+        """What was printed of each page; `None`: rows are not compared.
+
+        Raises:
+            TolokaError: If state holds something else.
+        """
+        if self._comparison is None or not self._compares:
+            return None
+        held = Pages.of(self._state.get("pages", []))
+        if self.is_first:  # then all rows are read as new ones
+            held = Pages(held.signature)
+        if held.signature != self._comparison.signature:
+            return Fingerprints(self._comparison)
+        added = self.unfinished.pages if self.unfinished else ()
+        return Fingerprints(self._comparison, held.pages, added)
 
     @cached_property
     def owners_left(self) -> Collection[str]:
@@ -183,6 +209,15 @@ class Progress:
             )
             raise TolokaError(msg)
 
+    def latest(self, run_began: str) -> str:
+        """Return the latest date that the bookmark can move to.
+
+        Args:
+            run_began: When this run began, by Toloka's clock.
+        """
+        began = self.unfinished.began if self.unfinished else run_began
+        return self._bookmark.latest(began)
+
     def checkpoint(
         self, remaining: Remaining, greatest: str, run_began: str, refused: Mapping[str, bool]
     ) -> None:
@@ -194,6 +229,8 @@ class Progress:
             run_began: When the run began, by Toloka's clock.
             refused: Owners of lists that could not be read, and whether rows are missing.
         """
+        if not self._is_incremental:
+            self._keep_pages(Pages())
         if not self._is_incremental or remaining.begun is None:
             return
         missing = [owner for owner, is_missing in refused.items() if is_missing]
@@ -207,8 +244,10 @@ class Progress:
             left=tuple(part for part in remaining.parts() if part.owner not in refused),
             skipped=tuple(skipped[: MOST_SKIPPED + 1]),
             filters=self._filters,
+            pages=self.fingerprints.added if self.fingerprints else (),
         )
         self._keep_account()
+        self._keep_pages(self.fingerprints.held if self.fingerprints else Pages())
         # Meltano merges the state of a full refresh into the one before: a bookmark that is not
         # there would be the old one.
         self._state.setdefault("replication_key_value", None)
@@ -225,6 +264,7 @@ class Progress:
         """
         if not self._is_incremental:
             self._keep_account()
+            self._keep_pages(Pages())
             return
         self._state.pop("unfinished", None)
         greatest, began, skipped = self._as_one_read(greatest, run_began, skipped)
@@ -242,6 +282,12 @@ class Progress:
         moved = self._bookmark.moved(greatest, began, unread)
         if moved.value:
             moved.write(self._state)
+            self._keep_pages(self.fingerprints.finished() if self.fingerprints else Pages())
+
+    def _keep_pages(self, pages: Pages) -> None:
+        """Keep what was printed: nothing counts any more that another run has printed since."""
+        if self._comparison is not None:
+            self._state["pages"] = pages.as_json()
 
     def _keep_account(self) -> None:
         if self._given.account:

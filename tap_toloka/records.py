@@ -101,6 +101,13 @@ class RecordWriter:
                 except (TypeError, ValueError) as error:  # a value of a map that is no JSON
                     raise self._failed(row, error) from error
 
+    def content_of(self, row: Row) -> bytes:
+        """Return what is selected of a row, before stream maps, as JSON."""
+        if not self._selects_within_fields:
+            return as_json(row)
+        (read,) = as_objects([row])
+        return as_json(self._selected(read))
+
     def activate_version(self) -> None:
         """Let the target remove all rows of other versions."""
         for stream_map in self._stream.stream_maps:
@@ -112,17 +119,21 @@ class RecordWriter:
     def _prints_rows_as_read(self) -> bool:
         """Whether nothing looks inside rows: no map, flattening, other type, partial selection."""
         stream_map, *others = self._stream.stream_maps
-        mask = self._stream.mask
         return (
             not others
             and type(stream_map) is SameRecordTransform
             and not stream_map.flattening_enabled
             and not self._narrower
-            and all(
-                selected or not mask[breadcrumb[:2]]
-                for breadcrumb, selected in mask.items()
-                if len(breadcrumb) > 2  # noqa: PLR2004  # ("properties", field) is a field
-            )
+            and not self._selects_within_fields
+        )
+
+    @cached_property
+    def _selects_within_fields(self) -> bool:
+        mask = self._stream.mask
+        return not all(
+            selected or not mask[breadcrumb[:2]]
+            for breadcrumb, selected in mask.items()
+            if len(breadcrumb) > 2  # noqa: PLR2004  # ("properties", field) is a field
         )
 
     def _mapped(self, row: Row) -> list[tuple[str, dict[str, t.Any]]]:

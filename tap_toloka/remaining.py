@@ -13,7 +13,7 @@ from tap_toloka.hiding import shortened
 from tap_toloka.state import Part
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from tap_toloka.fetch import Listing, ReadPage
     from tap_toloka.splitting import Order
@@ -69,6 +69,8 @@ class Remaining:
                     self._left[one] = listing.ranges
                     self.begun = one
                 if ranges := self._left.get(one):
+                    if listing.cut:
+                        self._left[one] = ranges = listing.cut(ranges)
                     yield replace(listing, number=number, ranges=ranges)
 
     def written(self, read: ReadPage) -> None:
@@ -90,7 +92,7 @@ class Remaining:
         return [
             Part(*one, part.after or "", part.until or "")
             for one, ranges in self._left.items()
-            for part in ranges
+            for part in _joined(ranges)
         ]
 
     def _rank_in_state(self, one: _List) -> tuple[t.Any, ...]:
@@ -104,3 +106,16 @@ class Remaining:
     def _rank(self, one: _List) -> tuple[t.Any, ...]:
         owner, number = one
         return (self._order(owner) if owner else 0, number)
+
+
+def _joined(ranges: Collection[Range]) -> Iterator[Range]:
+    """Join parts of a list, in any order, that follow each other."""
+    by_start = {one.after: one for one in ranges}
+    ends = {one.until for one in ranges}
+    for one in ranges:
+        if one.after is not None and one.after in ends:
+            continue  # it follows another one
+        until = one.until
+        while until is not None and until in by_start:
+            until = by_start[until].until
+        yield Range(one.after, until)

@@ -27,10 +27,15 @@ Lists are read in an order that does not change, so what is left of that read ar
 `begun`, and the parts in `left` of those before. The next run reads these, with the same start,
 and moves the bookmark to where that run would have moved it. If that run began long ago, it then
 reads what is new since.
+
+Of rows that can change without a date, state holds what was printed of each page, see `Pages`:
+
+    "pages": ["b4e1a0c2d9f8", "36502 300 Vq3ZbA0k", "37110 300 9fUQx-bC", "37450 212 0aSWmr1T"]
 """
 
 from __future__ import annotations
 
+import base64
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -38,7 +43,7 @@ from tap_toloka import dates
 from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping, Sequence
 
 LAG_SECONDS = 60
 """Rows may be listed as late as this after their date (toloka-kit 1.2.0)."""
@@ -46,8 +51,21 @@ LAG_SECONDS = 60
 MOST_SKIPPED = 100
 """Skipped lists that a bookmark holds, so that state stays small; with more it does not move."""
 
+HASH_BYTES = 6
+"""Bytes of a hash: one in 10^14 changes would go unnoticed."""
+
+_HASHES = 2 ** (8 * HASH_BYTES)
+
 _KEYS = frozenset(
-    {"replication_key", "replication_key_value", "filters", "account", "skipped", "unfinished"}
+    {
+        "replication_key",
+        "replication_key_value",
+        "filters",
+        "account",
+        "skipped",
+        "unfinished",
+        "pages",
+    }
 )
 _MARKERS = frozenset({"progress_markers", "replication_key_signpost", "starting_replication_value"})
 """What the SDK leaves in state while a run is under way, for this tap or an older one."""
@@ -88,6 +106,75 @@ class Part(t.NamedTuple):
     until: str
 
 
+class Fingerprint(t.NamedTuple):
+    """What was printed of one page: the rows after the page before it, up to an id.
+
+    Attributes:
+        last: The id of its last row, or of a row that was there once.
+        rows: How many rows it has.
+        hash: The sum of the hashes of these rows, so that they can be added in any order.
+    """
+
+    last: str
+    rows: int = 0
+    hash: int = 0
+
+    @classmethod
+    def of(cls, text: str) -> Fingerprint:
+        """Read what `str` returned.
+
+        Raises:
+            ValueError: If it is not that.
+        """
+        last, rows, hash_ = _text(text).rsplit(" ", 2)
+        digest = base64.urlsafe_b64decode(hash_)
+        if not last or not rows.isdecimal() or len(digest) != HASH_BYTES:
+            msg = f"{text!r} is no page"
+            raise ValueError(msg)
+        return cls(last, int(rows), int.from_bytes(digest, "big"))
+
+    def __str__(self) -> str:
+        digest = self.hash.to_bytes(HASH_BYTES, "big")
+        return f"{self.last} {self.rows} {base64.urlsafe_b64encode(digest).decode()}"
+
+    def plus(self, other: Fingerprint) -> Fingerprint:
+        """Return what was printed of both, up to where this one reaches."""
+        hash_ = (self.hash + other.hash) % _HASHES
+        return self._replace(rows=self.rows + other.rows, hash=hash_)
+
+
+class Pages(t.NamedTuple):
+    """What was printed of a list whose rows can change without a date.
+
+    It takes some 25 bytes for a page of 300 rows.
+
+    Attributes:
+        signature: What is read and printed of a row, and by what settings, as a short text: pages
+            of another one tell nothing. Empty if there are none.
+        pages: The pages, in the order of ids.
+    """
+
+    signature: str = ""
+    pages: tuple[Fingerprint, ...] = ()
+
+    @classmethod
+    def of(cls, found: Sequence[str]) -> Pages:
+        """Read what `as_json` returned.
+
+        Raises:
+            ValueError: If it is not that. (Also TypeError, as Python has it.)
+        """
+        if not isinstance(found, list):
+            msg = "it is no list"
+            raise ValueError(msg)  # noqa: TRY004  # callers turn it into one line
+        signature, *pages = map(_text, found) if found else [""]
+        return cls(signature, tuple(map(Fingerprint.of, pages)))
+
+    def as_json(self) -> list[str]:
+        """Return it as state holds it: a list, so that merging two states replaces it."""
+        return [self.signature, *map(str, self.pages)] if self.signature else []
+
+
 @dataclass(frozen=True)
 class Unfinished:
     """What a read that was interrupted has left.
@@ -102,6 +189,7 @@ class Unfinished:
         left: What is left of this list and of those before it.
         skipped: Owners of lists that could not be read.
         filters: The filters that it read with, in their normal form.
+        pages: What it has printed of pages that the entry of the stream does not hold.
     """
 
     bookmark: str | None
@@ -112,6 +200,7 @@ class Unfinished:
     left: tuple[Part, ...]
     skipped: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
+    pages: tuple[Fingerprint, ...] = ()
 
     @classmethod
     def of(cls, found: Mapping[str, t.Any]) -> Unfinished:
@@ -137,6 +226,7 @@ class Unfinished:
             ),
             skipped=tuple(map(_text, found["skipped"])),
             filters={_text(name): _text(value) for name, value in found["filters"]},
+            pages=tuple(map(Fingerprint.of, found.get("pages", []))),
         )
 
     def as_json(self) -> dict[str, t.Any]:
@@ -151,6 +241,7 @@ class Unfinished:
             # Always there, and no object, so that merging two states replaces them.
             "skipped": list(self.skipped),
             "filters": list(map(list, self.filters.items())),
+            "pages": list(map(str, self.pages)),
         }
 
 
@@ -294,12 +385,13 @@ def _checked_entry(
             owner: date if date == "" else _checked_date(name, date)
             for owner, date in kept["skipped"].items()
         }
-    if "unfinished" in kept:
+    for key, kind in (("unfinished", Unfinished), ("pages", Pages)):
         try:
-            kept["unfinished"] = Unfinished.of(kept["unfinished"]).as_json()
+            if key in kept:
+                kept[key] = kind.of(kept[key]).as_json()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             found = shortened(f"{type(error).__name__}: {error}")
-            msg = f"`unfinished` of {name} is not what this tap writes ({found}). Remove it"
+            msg = f"`{key}` of {name} is not what this tap writes ({found}). Remove it"
             raise ValueError(msg) from None
     if (value := kept.get("replication_key_value")) is None:
         return kept

@@ -45,6 +45,7 @@ class AppProjects(TolokaStream):
     name = "app_projects"
     path = "/app/v0/app-projects"
     page_cap = 5_000
+    changes_without_date = True
     rows_in = "content"
     filters = Filters(
         status=Choice("ARCHIVED", "CREATING", "ERROR", "READY", changing=True),

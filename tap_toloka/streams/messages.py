@@ -14,6 +14,7 @@ class MessageThreads(TolokaStream):
     name = "message_threads"
     path = "/v1/message-threads"
     page_cap = 300
+    changes_without_date = True
     filters = Filters(
         folder=Choices(*_FOLDERS, changing=True),
         folder_ne=Choices(*_FOLDERS, changing=True),

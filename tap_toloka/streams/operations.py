@@ -26,6 +26,7 @@ class Operations(TolokaStream):
     name = "operations"
     path = "/v1/operations"
     page_cap = 500
+    changes_without_date = True
     replication_key = "submitted"
     change_dates = ("submitted", "finished")
     filters = Filters(

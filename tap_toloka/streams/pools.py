@@ -12,6 +12,7 @@ class Pools(TolokaStream):
     name = "pools"
     path = "/v1/pools"
     page_cap = 300
+    changes_without_date = True
     change_dates = ("created", "last_started")
     filters = Filters(
         status=Choice("OPEN", "CLOSED", "ARCHIVED", "LOCKED", changing=True),

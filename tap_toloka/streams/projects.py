@@ -12,6 +12,7 @@ class Projects(TolokaStream):
     name = "projects"
     path = "/v1/projects"
     page_cap = 300
+    changes_without_date = True
     filters = Filters(
         status=Choice("ACTIVE", "ARCHIVED", changing=True),
         owner=Text(),

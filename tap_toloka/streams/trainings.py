@@ -12,5 +12,6 @@ class Trainings(TolokaStream):
     name = "trainings"
     path = "/v1/trainings"
     page_cap = 300
+    changes_without_date = True
     change_dates = Pools.change_dates
     filters = Pools.filters

@@ -24,6 +24,7 @@ class Skills(TolokaStream):
     name = "skills"
     path = "/v1/skills"
     page_cap = 100
+    changes_without_date = True
     change_dates = ("created", "modified")
     filters = Filters(
         **{"global": Flag()},
@@ -57,6 +58,7 @@ class UserRestrictions(TolokaStream):
     name = "user_restrictions"
     path = "/v1/user-restrictions"
     page_cap = 500
+    changes_without_date = True
     filters = Filters(
         scope=Choice("ALL_PROJECTS", "POOL", "PROJECT", "SYSTEM"),
         user_id=Text(),

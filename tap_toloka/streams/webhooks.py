@@ -12,6 +12,7 @@ class WebhookSubscriptions(TolokaStream):
     name = "webhook_subscriptions"
     path = "/v1/webhook-subscriptions"
     page_cap = 300
+    changes_without_date = True
     filters = Filters(
         event_type=Choice(
             "ASSIGNMENT_APPROVED",
