@@ -28,6 +28,7 @@ from tests.runner import catalog_of_all, config_for, expected, no_waiting, run_i
 from toloka_emulator import (
     APP_PROJECT_IDS,
     LOGGED_IDS,
+    RESOURCES,
     Dice,
     Emulator,
     Fault,
@@ -109,7 +110,7 @@ class Account(Emulator):
         self._changed_at: dict[tuple[str, str], datetime] = {}
         self._schedule: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
-        self._pool_ids = map(str, itertools.count(97, 2))
+        self._numbers_as_ids = map(str, itertools.count(97, 2))
         self._lock = threading.Lock()
         self._patches = ExitStack()
         for id_ in APP_PROJECT_IDS:
@@ -200,7 +201,7 @@ class Account(Emulator):
 
     def create_pool(self, **fields: Any) -> str:
         """Create a pool now, and return its id."""
-        pool_id = next(self._pool_ids)
+        pool_id = next(self._numbers_as_ids)
         self._create("pools", make_pool(pool_id, print_exactly(self.now), **fields))
         return pool_id
 
@@ -220,7 +221,7 @@ class Account(Emulator):
         dice = self.dice
         periods = []
         for _ in range(count):
-            pool_id = next(self._pool_ids)
+            pool_id = next(self._numbers_as_ids)
             created = self.moment(BEGINNING, BEGINNING + (end - BEGINNING) * 0.7)
             fields = {
                 "assignment_max_duration_seconds": dice.pick((60, 600, 86_400, 864_000)),
@@ -263,8 +264,8 @@ class Account(Emulator):
             "app_items": {"status": "NEW"},
             "user_skills": {"modified": print_exactly(self.now)},
         }
-        if stream == "trainings":  # which are pools, and have no id of one
-            fields["id"] = next(self._pool_ids)
+        if RESOURCES[stream].ids == "numbers":
+            fields["id"] = next(self._numbers_as_ids)
         row = make_row(stream, self.dice, self.now, **{**facts.get(stream, {}), **fields})
         self._create(stream, row)
 
@@ -541,7 +542,7 @@ def _resumed(state: Json) -> list[str]:
 
 def _check_that_no_key_comes_twice(messages: list[Json], resumed: list[str]) -> None:
     records = [m for m in messages if m["type"] == "RECORD" and m["stream"] not in resumed]
-    keys = {(message["stream"], message["record"]["id"]) for message in records}
+    keys = {(m["stream"], key_of(_STREAMS[m["stream"]], m["record"])) for m in records}
     assert len(keys) == len(records), "a row came twice in one run"
 
 
