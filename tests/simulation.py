@@ -62,6 +62,8 @@ CHANGING: tuple[type[TolokaStream], ...] = (Assignments, Operations, AppItems, U
 
 _STREAMS = {stream.name: stream for stream in STREAMS}
 _BY_NAME = {stream.name: stream for stream in STREAMS if stream.replication_key}
+_OF_ACCOUNT = {stream.name for stream in STREAMS if stream.listed_by in {None, "user_id"}}
+"""Streams that promise to have every change."""
 
 
 class Account(Emulator):
@@ -365,6 +367,7 @@ class Warehouse:
         full_tables: Of these, those that it reads as FULL_TABLE.
         deselected: Fields that it does not read, by stream.
         partial: Names of streams of which it does not hold all rows or columns, as it was told.
+        since: The `start_date` of the first run, in the form of records; empty: it had none.
         failed_runs: How many runs failed.
     """
 
@@ -376,6 +379,7 @@ class Warehouse:
         self.full_tables: set[str] = set()
         self.deselected: dict[str, str] = {}
         self.partial: set[str] = set()
+        self.since = ""
         self.failed_runs = 0
         self._account = account
         self._dice = Dice("warehouse")
@@ -442,14 +446,21 @@ class Warehouse:
         Rows that were deleted stay, and no others that the account does not have.
         """
         for stream in self._streams:
-            rows, filters = self.rows[stream.name], self._filters(stream.name)
+            is_bound = "start_date" in self.settings or not stream.changes_without_date
+            start_date = self.since if is_bound else ""
+            name, rows = stream.name, self.rows[stream.name]
+            self._check_changes_until("9999", name, self._filters(name))
             listed = {key_of(stream, row): row for row in printed(stream, self._account)}
-            assert rows.keys() - listed.keys() <= self._account.deleted[stream.name]
-            if stream.listed_by and stream.name in _BY_NAME:
-                self._check_changes_until("9999", stream.name, filters)
-                continue
-            for key, row in listed.items():
-                assert not passes(row, filters) or rows.get(key) == row, f"{stream.name} {key}"
+            assert rows.keys() - listed.keys() <= self._account.deleted[name]
+            for key, row in listed.items() if name in _OF_ACCOUNT else ():
+                created = self._account.versions[name][key][0][0] if name in _BY_NAME else "9999"
+                if created >= start_date and passes(row, self._filters(name)):
+                    assert self._read(name, rows.get(key)) == self._read(name, row), name
+
+    def _read(self, stream: str, record: Json | None) -> Json | None:
+        """Return what is selected of a record."""
+        left_out = self.deselected.get(stream)
+        return record and {name: value for name, value in record.items() if name != left_out}
 
     def _catalog_of_run(self) -> Json:
         for entry in self._catalog["streams"]:
@@ -492,8 +503,6 @@ class Warehouse:
             if bookmark.get("filters") == now.get("filters"):
                 assert bookmark["replication_key_value"] <= now["replication_key_value"]
         for name, bookmark in _bookmarks(state).items():
-            if name in self.partial:
-                continue
             value, filters = bookmark["replication_key_value"], bookmark.get("filters", {})
             self._check_changes_until(value, name, filters, bookmark.get("skipped", {}))
 
@@ -504,15 +513,20 @@ class Warehouse:
 
         Of pools and app projects that were skipped it may be as it was on an earlier date.
         """
-        for key, versions in self._account.versions[name].items():
+        for key, versions in self._versions_of(name).items():
             if not passes(versions[0][1], filters):
                 continue
             owner = str(versions[0][1].get(_BY_NAME[name].listed_by or ""))
             date = (skipped or {}).get(owner, until)
-            latest = max((changed for changed, _ in versions if changed <= date), default="")
+            dates = (changed for changed, _ in versions if self.since <= changed <= date)
+            latest = max(dates, default="")
             wanted = [record for changed, record in versions if changed >= latest]
             found = self.rows[name].get(key)
             assert found in wanted or not (latest or found), f"a change until {date} is missing"
+
+    def _versions_of(self, name: str) -> dict[str, list[tuple[str, Json]]]:
+        """Return the versions of each row of a stream; of none if it holds only a part of them."""
+        return {} if name in self.partial else self._account.versions.get(name, {})
 
     def _filters(self, name: str) -> Json:
         filters: Json = self.settings.get("filters", {}).get(name, {})
