@@ -1,0 +1,232 @@
+"""What is printed of rows that can change without a date: what did, and little else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_toloka.errors import TolokaError
+from tap_toloka.fetch import Listing, Range, ReadPage
+from tap_toloka.fingerprints import Comparison, Fingerprints
+from tap_toloka.pages import Page
+from tap_toloka.remaining import Remaining
+from tap_toloka.state import Fingerprint, Pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZE = 3
+NEW, OLDER, DATED = Listing(number=0), Listing(number=1, cut=lambda _: ()), Listing(number=2)
+
+
+@dataclass
+class Row:
+    id: str
+    created: str
+    value: int = 0
+
+
+def comparison(size: int = SIZE) -> Comparison:
+    return Comparison("b4e1", int, size, "created", lambda row: f"{row.id} {row.value}".encode())
+
+
+class Warehouse:
+    """Reads a list as runs do, and keeps what was printed.
+
+    Attributes:
+        rows: The list.
+        loaded: The values that were printed last, by id.
+        printed: Ids that the last read printed of older rows.
+        gone: How many rows it found gone.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.loaded: dict[str, int] = {}
+        self.held: tuple[Fingerprint, ...] = ()
+        self.printed: list[str] = []
+        self.gone = 0
+        self._bookmark = ""
+
+    def read(self, latest: str, stops: Iterator[int], size: int = SIZE) -> None:
+        """Read what is new and what is older, stopped after so many pages and resumed each time."""
+        new, older = [Range()], [Range()]
+        added: tuple[Fingerprint, ...] = ()
+        self.printed, self.gone = [], 0
+        while new or older:
+            fingerprints = Fingerprints(comparison(size), self.held, added)
+            older = list(fingerprints.cut(older))
+            for _ in range(next(stops)):
+                listing, parts = (NEW, new) if new else (OLDER, older)
+                if parts:
+                    page = self._page(listing, parts.pop(0), size)
+                    parts += page.left
+                    self._write(fingerprints, page, latest)
+            texts = fingerprints.held.as_json(), list(map(str, fingerprints.added))
+            self.held = Pages.of(json.loads(json.dumps(texts[0]))).pages
+            added = tuple(map(Fingerprint.of, texts[1]))
+        self.held = Fingerprints(comparison(size), self.held, added).finished().pages
+        self._bookmark = latest
+
+    def _page(self, listing: Listing, part: Range, size: int) -> ReadPage:
+        found = [
+            row
+            for number, row in sorted(self.rows.items())
+            if int(part.after or 0) < number <= int(part.until or 10**9)
+            and (row.created > self._bookmark) == (listing is NEW)
+        ]
+        rows, more = found[:size], len(found) > size
+        left = (Range(rows[-1].id, part.until),) if more else ()
+        page = Page(rows, [row.id for row in rows], has_more=more)
+        return ReadPage(listing, page, part, left, None, int)
+
+    def _write(self, fingerprints: Fingerprints, page: ReadPage, latest: str) -> None:
+        compared = fingerprints.compare(page, latest)
+        for row in compared.changed:
+            self.loaded[row.id] = row.value
+            if page.listing is OLDER:
+                self.printed.append(row.id)
+        fingerprints.written(compared)
+        self.gone += compared.gone
+
+
+_IDS = st.integers(1, 60)
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("create"), _IDS, st.integers(-3, 1)),
+        st.tuples(st.just("change"), _IDS, st.just(0)),
+        st.tuples(st.just("delete"), _IDS, st.just(0)),
+        st.tuples(st.just("read"), st.integers(1, 9), st.integers(2, 4)),
+    ),
+    max_size=60,
+)
+
+
+@given(_STEPS)
+def test_whatever_changes_and_stops_all_values_are_printed(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    warehouse, day = Warehouse(), 2
+    for value, (step, number, other) in enumerate([*steps, ("read", 9, SIZE)], start=1):
+        row = warehouse.rows.get(number)
+        if step == "create" and row is None:  # some appear late, some after the read's cutoff
+            warehouse.rows[number] = Row(str(number), f"{day + other:03}", value)
+        elif step == "change" and row is not None:
+            row.value = value
+        elif step == "delete":
+            warehouse.rows.pop(number, None)
+        elif step == "read":
+            stops = iter([number, 1, number] * 500)
+            warehouse.read(f"{day:03}", stops, other)
+            listed = {row.id: row.value for row in warehouse.rows.values()}
+            assert listed.items() <= warehouse.loaded.items()
+            day += 2
+    for _ in range(3):  # rows that came late can make a page too long, which is printed once more
+        warehouse.read(f"{day:03}", iter([99]))
+    assert warehouse.printed == [], "nothing has changed"
+    assert all(one.rows + two.rows > SIZE for one, two in pairwise(warehouse.held))
+
+
+def test_only_the_page_with_a_change_is_printed() -> None:
+    warehouse = Warehouse()
+    warehouse.rows = {number: Row(str(number), "001") for number in range(1, 11)}
+    warehouse.read("002", iter([9]))
+    warehouse.rows[5].value = 1
+    del warehouse.rows[8]
+    warehouse.read("003", iter([9]))
+    assert warehouse.printed == ["4", "5", "6", "7", "9"]
+
+
+def test_rows_of_the_last_minute_are_not_counted_yet() -> None:
+    warehouse = Warehouse()
+    warehouse.rows = {1: Row("1", "001"), 2: Row("2", "003")}
+    warehouse.read("002", iter([9]))
+    assert [(one.last, one.rows) for one in warehouse.held] == [("2", 1)]
+    warehouse.read("004", iter([9]))
+    assert warehouse.printed == []
+    assert [(one.last, one.rows) for one in warehouse.held] == [("2", 2)]
+
+
+def test_rows_that_are_gone_are_counted_once() -> None:
+    warehouse = Warehouse()
+    warehouse.rows = {number: Row(str(number), "001") for number in range(1, 10)}
+    warehouse.read("002", iter([9]))
+    for number in (2, 4, 5, 6):  # of one page, and all of another
+        del warehouse.rows[number]
+    gone = []
+    for day in ("003", "004"):
+        warehouse.read(day, iter([9]))
+        gone.append(warehouse.gone)
+    assert gone == [4, 0]
+
+
+def test_a_page_that_became_too_long_is_printed_once_and_split() -> None:
+    warehouse = Warehouse()
+    warehouse.rows = {number: Row(str(number), "001") for number in (1, 2, 4)}
+    warehouse.read("002", iter([9]))
+    warehouse.rows[3] = Row("3", "001")  # late
+    printed = []
+    for day in ("003", "004"):
+        warehouse.read(day, iter([9]))
+        printed.append(warehouse.printed)
+    assert printed == [["1", "2", "3", "4"], []]
+    assert warehouse.gone == 0
+
+
+def test_what_changed_by_date_before_the_start_date_is_printed_and_not_counted() -> None:
+    fingerprints = Fingerprints(comparison())
+    page = ReadPage(DATED, Page([Row("1", "001")], ["1"], has_more=False), Range(), (), None, int)
+    compared = fingerprints.compare(page, "002")
+    assert compared.changed == [Row("1", "001")]
+    fingerprints.written(compared)
+    assert fingerprints.finished().pages == ()
+
+
+def test_small_pages_are_read_by_one_request() -> None:
+    held = [Fingerprint(str(last), rows) for last, rows in ((10, 1), (20, 2), (30, 3), (40, 1))]
+    fingerprints = Fingerprints(comparison(), held)
+    assert fingerprints.cut([Range()]) == (Range(None, "20"), Range("20", "30"), Range("30", None))
+    assert fingerprints.cut([Range("15", "35")]) == (
+        Range("15", "20"),
+        Range("20", "30"),
+        Range("30", "35"),
+    )
+
+
+def test_parts_of_a_list_that_follow_each_other_are_one_in_state() -> None:
+    cuts = [Fingerprint(str(last), 3) for last in range(10, 100, 10)]
+    cut = Fingerprints(comparison(), cuts).cut
+    remaining = Remaining(str)
+    (listing,) = remaining.listings([Listing(cut=cut)])
+    assert len(listing.ranges) == 9
+    for place in (5, 2, 3):
+        part = listing.ranges[place]
+        remaining.written(ReadPage(listing, Page([], [], has_more=False), part, (), None, int))
+    left = [(part.after, part.until) for part in remaining.parts()]
+    assert left == [("", "20"), ("40", "50"), ("60", "")]
+
+
+def test_pages_of_100_000_pools_take_less_than_16_kb_of_state() -> None:
+    pages = Pages(
+        "b4e1a0c2d9f8", tuple(Fingerprint(str(n), 300, n) for n in range(10**8, 10**8 + 334))
+    )
+    assert len(json.dumps(pages.as_json())) < 16_000 * 0.75  # with what else an entry holds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1 2", "1 x AAAAAAAA", "1 2 AAA", " 2 AAAAAAAA", "1 2 *"]
+)
+def test_what_is_no_page_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # several texts, none of which users see alone
+        Pages.of(["b4e1", text])
+
+
+def test_pages_whose_ids_cannot_be_ids_are_an_error_in_words() -> None:
+    with pytest.raises(TolokaError, match="Invalid state: `pages`"):
+        Fingerprints(comparison(), [Fingerprint("abc")])
