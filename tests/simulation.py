@@ -60,6 +60,12 @@ MOST_SECONDS_LATE = 59
 CHANGING: tuple[type[TolokaStream], ...] = (Assignments, Operations, AppItems, UserSkills)
 """Streams whose rows change, and have a date of each change that matters."""
 
+EDITED = (
+    *("projects", "pools", "trainings", "skills", "user_restrictions", "message_threads"),
+    "webhook_subscriptions",
+)
+"""Lists whose rows are edited by hand, so that a change can be undone."""
+
 _STREAMS = {stream.name: stream for stream in STREAMS}
 _BY_NAME = {stream.name: stream for stream in STREAMS if stream.replication_key}
 _OF_ACCOUNT = {stream.name for stream in STREAMS if stream.listed_by in {None, "user_id"}}
@@ -109,6 +115,7 @@ class Account(Emulator):
         self._late_from = late_from
         self._at_limit = at_limit
         self._is_read = False
+        self._before: dict[tuple[str, str], Json] = {}
         self._changed_at: dict[tuple[str, str], datetime] = {}
         self._schedule: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
@@ -280,7 +287,12 @@ class Account(Emulator):
             return
         if stream == "user_skills" and self.dice.chance(0.3):
             return  # it has its last value
-        fields = next_change(stream, row, self.dice, self.now)
+        before = self._before.pop((stream, row_id), {})
+        if before and self.dice.chance(0.5):
+            fields = before
+        else:
+            fields = next_change(stream, row, self.dice, self.now)
+            self._before[stream, row_id] = _undone(stream, row, fields)
         returns = self._was_before(stream, {**row, **fields})
         if fields and not (returns and (self._is_read or (stream, row_id) in self.unsure)):
             self._change(stream, row_id, fields, at_once=returns)
@@ -346,6 +358,13 @@ class Account(Emulator):
         if self.now < self._late_from or self.dice.chance(0.3):
             return 0
         return self.dice.pick((MOST_SECONDS_LATE, self.dice.uniform(0, MOST_SECONDS_LATE)))
+
+
+def _undone(stream: str, row: Json, fields: Json) -> Json:
+    """Return what undoes a change, if it is one that can be: another name, comment, folder, ..."""
+    if stream not in EDITED or not {*fields} <= {*row} - {"status", "messages", "modified"}:
+        return {}
+    return {name: row[name] for name in fields}
 
 
 class Warehouse:
@@ -542,7 +561,7 @@ def _bookmarks(state: Json) -> dict[str, Json]:
 def passes(record: Json, filters: Json) -> bool:
     """Tell whether a row passes filters: by values, by `id_gt` of numbers, and by one folder."""
     others = {name: value for name, value in filters.items() if name not in {"id_gt", "folder"}}
-    if "folder" in filters and filters["folder"] not in (record.get("folders") or []):
+    if not {*filters.get("folder", ())} <= {*(record.get("folders") or ())}:
         return False
     if any(record.get(name) != value for name, value in others.items()):
         return False

@@ -177,7 +177,7 @@ class RunsOfAllStreams(RandomRuns):
         dice, settings = self.dice, self.warehouse.settings
         name, value = dice.pick(
             (
-                ("max_concurrency", dice.randrange(1, 9)),
+                ("max_concurrency", dice.pick((1, 2, 4, 8, 30))),
                 ("batch_size", dice.randrange(2, 6)),
                 ("detect_changes", dice.chance(0.3)),
                 ("lookback_days", dice.pick((0, 0, 1))),
@@ -197,7 +197,8 @@ class RunsOfAllStreams(RandomRuns):
         warehouse, dice = self.warehouse, self.dice
         names = [stream.name for stream in self.streams]
         warehouse.selected = {*names} if dice.chance(0.2) else {*dice.sample(names, 6)}
-        warehouse.full_tables = {dice.pick(names)} if dice.chance(0.3) else set()
+        some = {dice.pick(names), *dice.sample([*FIELDS], 3)}
+        warehouse.full_tables = some if dice.chance(0.4) else set()
         warehouse.deselected = {}
         if dice.chance(0.5):
             stream = dice.pick([*FIELDS])
