@@ -541,7 +541,8 @@ class Warehouse:
             latest = max(dates, default="")
             wanted = [record for changed, record in versions if changed >= latest]
             found = self.rows[name].get(key)
-            assert found in wanted or not (latest or found), f"a change until {date} is missing"
+            missing = f"a change of {name} {key} until {date} is missing"
+            assert found in wanted or not (latest or found), missing
 
     def _versions_of(self, name: str) -> dict[str, list[tuple[str, Json]]]:
         """Return the versions of each row of a stream; of none if it holds only a part of them."""

@@ -100,7 +100,7 @@ class RunsOfAllStreams(RandomRuns):
     def steps(self) -> tuple[Callable[[], object], ...]:
         runs = (self.run_tap, self.run_tap_and_fail, self.run_tap_and_stop, self.run_tap_and_kill)
         settings = (self.change_settings, self.change_selection, self.refuse_a_list_or_none)
-        rows = (*[self.change_rows] * 12, *[self.create_rows] * 5, *[self.delete_a_row] * 2)
+        rows = (*[self.change_rows] * 16, *[self.create_rows] * 6, *[self.delete_a_row] * 3)
         return (*runs, self.run_and_check, *settings, *rows, self.pass_time, self.pass_time)
 
     @property
@@ -200,7 +200,8 @@ class RunsOfAllStreams(RandomRuns):
         some = {dice.pick(names), *dice.sample([*FIELDS], 3)}
         warehouse.full_tables = some if dice.chance(0.4) else set()
         warehouse.deselected = {}
-        if dice.chance(0.5):
+        # Rows from before `start_date` are not compared, and would lack the field for good.
+        if "start_date" not in warehouse.settings and dice.chance(0.5):
             stream = dice.pick([*FIELDS])
             warehouse.deselected = {stream: FIELDS[stream]}
             warehouse.partial.add(stream)
