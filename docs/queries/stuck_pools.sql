@@ -1,12 +1,9 @@
--- Stuck pools, by the status they had when they were read
+-- Stuck pools, by their status at the last run
 --
 -- Open pools without a submission for a day or longer, counted from when they were last opened.
 -- Trainings are left out. `quiet_since` is the last submission, or the time the pool was opened if
 -- that is later; `active` counts assignments that Tolokers are working on. Sorted by `quiet_since`,
 -- longest first.
---
--- A pool that was closed after its row was read looks stuck: read pools with FULL_TABLE or
--- `lookback_days` to avoid that.
 --
 -- Reads: pools, assignments.
 
