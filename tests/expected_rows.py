@@ -12,6 +12,7 @@ from toloka_emulator import (
     AGGREGATION_IDS,
     LOGGED_IDS,
     POOL_IDS,
+    RESOURCES,
     Emulator,
     make_pool,
     make_rows,
@@ -114,17 +115,23 @@ def printed(stream: type[TolokaStream], emulator: Emulator, *without: str) -> li
         emulator: What has the rows.
         *without: Fields that are left out.
     """
-    operations = {row["id"]: row for row in emulator.tables["operations"].rows()}
     rows = []
     for held in emulator.tables[stream.name].rows():
-        row = expected(held)
-        if "updated" in stream.added_fields:
-            row["updated"] = max(in_one_form(row[d]) for d in stream.added_from if row.get(d))
-        if "operation_finished" in stream.added_fields:
-            finished = operations[row["operation_id"]]["finished"]
-            row["operation_finished"] = in_one_form(finished)
+        row = printed_row(stream, held, emulator)
         rows.append({name: value for name, value in row.items() if name not in without})
     return in_order(stream, rows)
+
+
+def printed_row(stream: type[TolokaStream], held: Row, emulator: Emulator) -> Row:
+    """Return a row as the tap is to print it, from the row as the emulator holds it."""
+    hidden = {*RESOURCES[stream.name].unanswered} - stream.added_fields
+    row = {name: value for name, value in expected(held).items() if name not in hidden}
+    if "updated" in stream.added_fields:
+        row["updated"] = max(in_one_form(row[d]) for d in stream.added_from if row.get(d))
+    if "operation_finished" in stream.added_fields:
+        finished = emulator.tables["operations"].row(row["operation_id"])["finished"]
+        row["operation_finished"] = in_one_form(finished)
+    return row
 
 
 def stored(value: Any) -> Any:
@@ -142,6 +149,11 @@ def in_order(stream: type[TolokaStream], records: Iterable[Row]) -> list[Row]:
     """Sort records by their keys, but for what differs from run to run."""
     keys = [key for key in stream.primary_keys if key != "read_at"]
     return sorted(records, key=lambda record: [str(record[key]) for key in keys])
+
+
+def key_of(stream: type[TolokaStream], record: Row) -> str:
+    """Return the keys of a record in one text, as the emulator's tables go by it."""
+    return "/".join(str(record[key]) for key in stream.primary_keys)
 
 
 def changes(stream: type[TolokaStream], row: Row) -> list[str]:

@@ -13,29 +13,27 @@ import threading
 from collections import defaultdict
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-import msgspec
-
+from tap_toloka.streams import STREAMS
 from tap_toloka.streams.apps import AppItems
 from tap_toloka.streams.assignments import Assignments
 from tap_toloka.streams.operations import Operations
 from tap_toloka.streams.pool_by_pool import APPEAL_DAYS, LONGEST_REVIEW_DAYS
-from tap_toloka.streams.pools import Pools
 from tap_toloka.streams.users import UserSkills
-from tests.expected_rows import changes, in_order, printed
-from tests.runner import catalog_of, config_for, expected, no_waiting, run_inside, stopped_after
+from tests.expected_rows import changes, in_order, key_of, printed, printed_row
+from tests.runner import catalog_of_all, config_for, expected, no_waiting, run_inside, stopped_after
 from toloka_emulator import (
     APP_PROJECT_IDS,
+    LOGGED_IDS,
+    RESOURCES,
     Dice,
     Emulator,
     Fault,
     make_pool,
     make_row,
-    make_rows,
     next_change,
     print_exactly,
 )
@@ -62,10 +60,16 @@ MOST_SECONDS_LATE = 59
 CHANGING: tuple[type[TolokaStream], ...] = (Assignments, Operations, AppItems, UserSkills)
 """Streams whose rows change, and have a date of each change that matters."""
 
-_TRACKED: tuple[type[TolokaStream], ...] = (Pools, *CHANGING)
-_BY_NAME = {stream.name: stream for stream in _TRACKED}
+EDITED = (
+    *("projects", "pools", "trainings", "skills", "user_restrictions", "message_threads"),
+    "webhook_subscriptions",
+)
+"""Lists whose rows are edited by hand, so that a change can be undone."""
 
-_exact = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+_STREAMS = {stream.name: stream for stream in STREAMS}
+_BY_NAME = {stream.name: stream for stream in STREAMS if stream.replication_key}
+_OF_ACCOUNT = {stream.name for stream in STREAMS if stream.listed_by in {None, "user_id"}}
+"""Streams that promise to have every change."""
 
 
 class Account(Emulator):
@@ -82,6 +86,9 @@ class Account(Emulator):
         now: What time it is.
         changes_during_runs: How many changes happened while the tap was reading.
         follows_clock: Whether its time is that of the clock.
+        deleted: Ids of rows that were deleted, by stream.
+        unsure: Streams and ids of rows that do not become again what they were before: a run has
+            printed them that failed, so state may not know how they were then.
         versions: All versions of each row by stream and id: the date of the change, and the record
             that the tap would print.
     """
@@ -94,10 +101,12 @@ class Account(Emulator):
         late_from: datetime = BEGINNING,
         at_limit: float = 0,
     ) -> None:
-        super().__init__(rows={"app_projects": make_rows("app_projects", len(APP_PROJECT_IDS))})
+        super().__init__()
         self.now = BEGINNING
         self.changes_during_runs = 0
         self.follows_clock = False
+        self.deleted: defaultdict[str, set[str]] = defaultdict(set)
+        self.unsure: set[tuple[str, str]] = set()
         self.versions: dict[str, defaultdict[str, list[tuple[str, Json]]]] = {
             name: defaultdict(list) for name in _BY_NAME
         }
@@ -106,12 +115,15 @@ class Account(Emulator):
         self._late_from = late_from
         self._at_limit = at_limit
         self._is_read = False
-        self._changed_at: dict[str, datetime] = {}
+        self._before: dict[tuple[str, str], Json] = {}
+        self._changed_at: dict[tuple[str, str], datetime] = {}
         self._schedule: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
-        self._pool_ids = map(str, itertools.count(97, 2))
+        self._numbers_as_ids = map(str, itertools.count(97, 2))
         self._lock = threading.Lock()
         self._patches = ExitStack()
+        for id_ in APP_PROJECT_IDS:
+            self._create("app_projects", make_row("app_projects", Dice(id_), BEGINNING, id=id_))
 
     def __enter__(self) -> Self:
         # These call nothing but what is below, and `monotonic`.
@@ -198,9 +210,14 @@ class Account(Emulator):
 
     def create_pool(self, **fields: Any) -> str:
         """Create a pool now, and return its id."""
-        pool_id = next(self._pool_ids)
+        pool_id = next(self._numbers_as_ids)
         self._create("pools", make_pool(pool_id, print_exactly(self.now), **fields))
         return pool_id
+
+    def pool_or_training(self, pool_id: str) -> Json:
+        """Return a pool, or a training, as it is."""
+        name = "trainings" if pool_id in self.versions["trainings"] else "pools"
+        return self.tables[name].row(pool_id)
 
     def change_pool(self, pool_id: str, status: str) -> None:
         """Change the status of a pool now."""
@@ -213,7 +230,7 @@ class Account(Emulator):
         dice = self.dice
         periods = []
         for _ in range(count):
-            pool_id = next(self._pool_ids)
+            pool_id = next(self._numbers_as_ids)
             created = self.moment(BEGINNING, BEGINNING + (end - BEGINNING) * 0.7)
             fields = {
                 "assignment_max_duration_seconds": dice.pick((60, 600, 86_400, 864_000)),
@@ -242,44 +259,85 @@ class Account(Emulator):
 
     # Rows that change
 
-    def create(self, stream: str, pool_id: str = "") -> None:
-        """Create a row now, in this pool if it is an assignment."""
+    def create(self, stream: str, pool_id: str = "", **fields: Any) -> None:
+        """Create a row now, in this pool if it is of a list by pool."""
         facts: dict[str, Json] = {
+            "trainings": {"status": "CLOSED"},
             "assignments": {"status": "ACTIVE", "pool_id": pool_id},
+            "tasks": {"pool_id": pool_id},
+            "task_suites": {"pool_id": pool_id},
+            "attachments": {"details": {"pool_id": pool_id}},
             "operations": {"status": "PENDING", "type": "POOL.OPEN"},
+            "app_projects": {"status": "CREATING"},
+            "app_batches": {"status": "LOADING"},
             "app_items": {"status": "NEW"},
             "user_skills": {"modified": print_exactly(self.now)},
         }
-        self._create(stream, make_row(stream, self.dice, self.now, **facts[stream]))
+        if RESOURCES[stream].ids == "numbers":
+            fields["id"] = next(self._numbers_as_ids)
+        row = make_row(stream, self.dice, self.now, **{**facts.get(stream, {}), **fields})
+        self._create(stream, row)
 
     def change(self, stream: str, row_id: str) -> None:
-        """Change a row now, if Toloka still allows a change."""
-        row = _exact(self.tables[stream].get(row_id))
-        if self.now > self._changed_at[row_id] + self._longest_wait(stream, row):
+        """Change a row now, if it is still there and Toloka still allows a change."""
+        if row_id in self.deleted[stream]:
+            return
+        row = self.tables[stream].row(row_id)
+        if self.now > self._changed_at[stream, row_id] + self._longest_wait(stream, row):
             return
         if stream == "user_skills" and self.dice.chance(0.3):
             return  # it has its last value
-        if fields := next_change(stream, row, self.dice, self.now):
-            self._change(stream, row_id, fields)
+        before = self._before.pop((stream, row_id), {})
+        if before and self.dice.chance(0.5):
+            fields = before
+        else:
+            fields = next_change(stream, row, self.dice, self.now)
+            self._before[stream, row_id] = _undone(stream, row, fields)
+        returns = self._was_before(stream, {**row, **fields})
+        if fields and not (returns and (self._is_read or (stream, row_id) in self.unsure)):
+            self._change(stream, row_id, fields, at_once=returns)
+        if fields.get("status") == "SUCCESS":
+            self._create_results(row)
+
+    def delete(self, stream: str, row_id: str) -> None:
+        """Delete a row now, of the lists of which Toloka lets rows be deleted."""
+        if row_id not in self.deleted[stream]:
+            self.tables[stream].remove(row_id)
+            self.deleted[stream].add(row_id)
+            del self.versions[stream][row_id]
+
+    def _create_results(self, operation: Json) -> None:
+        """Create what an operation leaves behind when it has finished."""
+        facts = {"operation_id": operation["id"]}
+        for number in range(3):
+            if operation["type"] in LOGGED_IDS.values():
+                self.create("operation_logs", number=number, **facts)
+            elif operation["type"] == "SOLUTION.AGGREGATE":
+                self.create("aggregated_solutions", **facts)
 
     def _create(self, stream: str, row: Json) -> None:
         self.tables[stream].add([row], visible_in=self._seconds_late())
-        self._changed(stream, row["id"])
+        self._changed(stream, key_of(_BY_NAME[stream], row))
 
-    def _change(self, stream: str, row_id: str, fields: Json) -> None:
-        self.tables[stream].change(row_id, visible_in=self._seconds_late(), **fields)
+    def _change(self, stream: str, row_id: str, fields: Json, *, at_once: bool = False) -> None:
+        visible_in = 0 if at_once else self._seconds_late()
+        self.tables[stream].change(row_id, visible_in=visible_in, **fields)
         self._changed(stream, row_id)
+
+    def _was_before(self, stream: str, row: Json) -> bool:
+        """Tell whether a row was the same before."""
+        record = printed_row(_BY_NAME[stream], row, self)
+        before = self.versions[stream][key_of(_BY_NAME[stream], row)]
+        return any(record == version for _, version in before)
 
     def _changed(self, stream: str, row_id: str) -> None:
         """Keep the version of a row, and schedule the next change if runs are planned."""
-        row = _exact(self.tables[stream].get(row_id))
-        record = expected(row)
-        latest = max(changes(_BY_NAME[stream], record))
-        if "updated" in _BY_NAME[stream].added_fields:
-            record["updated"] = latest
+        row = self.tables[stream].row(row_id)
+        record = printed_row(_BY_NAME[stream], row, self)
+        latest = max(changes(_BY_NAME[stream], {**expected(row), **record}))
         self.versions[stream][row_id].append((latest, record))
-        self._changed_at[row_id] = self.now
-        if self._run_times and stream != "pools":
+        self._changed_at[stream, row_id] = self.now
+        if self._run_times and stream in {one.name for one in CHANGING}:
             last = self.now + self._longest_wait(stream, row)
             at = last if self.dice.chance(self._at_limit) else self.moment(self.now, last)
             self.schedule(at, partial(self.change, stream, row_id))
@@ -288,11 +346,11 @@ class Account(Emulator):
         """Return how long after a change the next one can come; skipping of pools relies on it."""
         if stream != "assignments":
             return timedelta(days=40)
-        pool = _exact(self.pools.get(row["pool_id"]))
+        pool = self.pool_or_training(row["pool_id"])
         if row["status"] == "ACTIVE":
             return timedelta(seconds=pool["assignment_max_duration_seconds"])
         if row["status"] == "SUBMITTED":
-            return timedelta(days=pool["auto_accept_period_day"] or LONGEST_REVIEW_DAYS)
+            return timedelta(days=pool.get("auto_accept_period_day") or LONGEST_REVIEW_DAYS)
         return timedelta(days=APPEAL_DAYS)
 
     def _seconds_late(self) -> float:
@@ -300,6 +358,13 @@ class Account(Emulator):
         if self.now < self._late_from or self.dice.chance(0.3):
             return 0
         return self.dice.pick((MOST_SECONDS_LATE, self.dice.uniform(0, MOST_SECONDS_LATE)))
+
+
+def _undone(stream: str, row: Json, fields: Json) -> Json:
+    """Return what undoes a change, if it is one that can be: another name, comment, folder, ..."""
+    if stream not in EDITED or not {*fields} <= {*row} - {"status", "messages", "modified"}:
+        return {}
+    return {name: row[name] for name in fields}
 
 
 class Warehouse:
@@ -314,9 +379,14 @@ class Warehouse:
         **settings: Settings of the tap.
 
     Attributes:
-        rows: Records by stream and id.
+        rows: Records by stream and key.
         state: The state that the next run is given.
         settings: Settings of the next run.
+        selected: Names of the streams that the next run reads.
+        full_tables: Of these, those that it reads as FULL_TABLE.
+        deselected: Fields that it does not read, by stream.
+        partial: Names of streams of which it does not hold all rows or columns, as it was told.
+        since: The `start_date` of the first run, in the form of records; empty: it had none.
         failed_runs: How many runs failed.
     """
 
@@ -324,39 +394,51 @@ class Warehouse:
         self.rows: dict[str, dict[str, Json]] = {stream.name: {} for stream in streams}
         self.state: Json = {}
         self.settings = {"batch_size": 10, **settings}
+        self.selected = {*self.rows}
+        self.full_tables: set[str] = set()
+        self.deselected: dict[str, str] = {}
+        self.partial: set[str] = set()
+        self.since = ""
         self.failed_runs = 0
         self._account = account
         self._dice = Dice("warehouse")
         self._streams = streams
-        self._catalog = catalog_of(stream=streams[0].name)
-        for entry in self._catalog["streams"]:
-            entry["metadata"][-1]["metadata"]["selected"] = entry["stream"] in self.rows
+        self._columns: dict[str, set[str]] = {}
+        self._versions: dict[tuple[str, str], int | None] = {}
+        self._catalog = catalog_of_all()
 
     def run(self, *faults: Fault, keeps_state: bool = False, may_stop: bool = False) -> Run:
         """Run the tap, and load what it printed.
 
         Args:
             *faults: What goes wrong.
-            keeps_state: Whether all that a failing run printed is loaded and its state is kept. If
-                not, some of the rows are loaded and the state stays as it was.
+            keeps_state: Whether all that a failing run printed is loaded and its last state is
+                kept. If not, some of the messages are loaded, and of some of these the last state
+                is kept, as if target and tap had been killed.
             may_stop: Whether it may fail without faults.
         """
         account = self._account
         for fault in faults:
             account.faults.add(fault)
         config = config_for(account, **self.settings)
-        run = account.read(lambda: run_inside(config, self.state, self._catalog, may_fail=True))
+        catalog = self._catalog_of_run()
+        run = account.read(lambda: run_inside(config, self.state, catalog, may_fail=True))
         account.faults.clear()
         failed = run.status != 0
         self.failed_runs += failed
         assert faults or may_stop or not failed, "a run without faults failed"
-        messages = run.messages
-        _check_that_no_key_comes_twice(messages, _resumed(self.state))
+        loaded = kept = run.messages
+        _check_that_no_key_comes_twice(loaded, _resumed(self.state))
         if failed and not keeps_state:
-            self._load(messages[: self._dice.randrange(len(messages) + 1)])
-            return run
-        self._load(messages)
-        self._keep(run.state or self.state)
+            loaded = loaded[: self._dice.randrange(len(loaded) + 1)]
+            kept = loaded[: self._dice.randrange(len(loaded) + 1)]
+        self._load(loaded)
+        for message in loaded if failed else ():
+            if message["type"] == "RECORD":
+                key = key_of(_STREAMS[message["stream"]], message["record"])
+                account.unsure.add((message["stream"], key))
+        states = [message["value"] for message in kept if message["type"] == "STATE"]
+        self._keep(states[-1] if states else self.state)
         return run
 
     def catch_up(self) -> None:
@@ -377,15 +459,63 @@ class Warehouse:
         for stream in self._streams:
             self._check_changes_until("9999", stream.name, self._filters(stream.name))
 
+    def check_promises(self) -> None:
+        """Check that lists of the account equal it, and others but for changes without a date.
+
+        Rows that were deleted stay, and no others that the account does not have.
+        """
+        for stream in self._streams:
+            is_bound = "start_date" in self.settings or not stream.changes_without_date
+            start_date = self.since if is_bound else ""
+            name, rows = stream.name, self.rows[stream.name]
+            self._check_changes_until("9999", name, self._filters(name))
+            listed = {key_of(stream, row): row for row in printed(stream, self._account)}
+            assert rows.keys() - listed.keys() <= self._account.deleted[name]
+            for key, row in listed.items() if name in _OF_ACCOUNT else ():
+                created = self._account.versions[name][key][0][0] if name in _BY_NAME else "9999"
+                if created >= start_date and passes(row, self._filters(name)):
+                    assert self._read(name, rows.get(key)) == self._read(name, row), name
+
+    def _read(self, stream: str, record: Json | None) -> Json | None:
+        """Return what is selected of a record."""
+        left_out = self.deselected.get(stream)
+        return record and {name: value for name, value in record.items() if name != left_out}
+
+    def _catalog_of_run(self) -> Json:
+        for entry in self._catalog["streams"]:
+            name, metadata = entry["stream"], entry["metadata"]
+            metadata[-1]["metadata"]["selected"] = name in self.selected
+            if name in _BY_NAME:
+                is_full = name in self.full_tables
+                entry["replication_method"] = "FULL_TABLE" if is_full else "INCREMENTAL"
+            for item in metadata[:-1]:
+                is_in = item["breadcrumb"] != ["properties", self.deselected.get(name)]
+                item["metadata"]["selected"] = is_in
+        return self._catalog
+
     def _load(self, messages: list[Json]) -> None:
+        """Load as target-postgres does: a column that a schema lacks stays as it is."""
         for message in messages:
-            if message["type"] == "RECORD":
-                record = message["record"]
-                self.rows[message["stream"]][record["id"]] = record
+            name = message.get("stream", "")
+            if message["type"] == "SCHEMA":
+                self._columns[name] = {*message["schema"]["properties"]}
+            elif message["type"] == "RECORD":
+                key = key_of(_STREAMS[name], message["record"])
+                before = self.rows[name].get(key, {}).items()
+                kept = {column: x for column, x in before if column not in self._columns[name]}
+                self.rows[name][key] = {**kept, **message["record"]}
+                self._versions[name, key] = message.get("version")
+            elif message["type"] == "ACTIVATE_VERSION":
+                self.rows[name] = {
+                    key: row
+                    for key, row in self.rows[name].items()
+                    if self._versions[name, key] == message["version"]
+                }
 
     def _keep(self, state: Json) -> None:
         for entry in state.get("bookmarks", {}).values():
-            assert len(json.dumps(entry)) < 2_000
+            small = {name: value for name, value in entry.items() if name != "pages"}
+            assert len(json.dumps(small)) < 2_000
         before, self.state = self.state, state
         for name, bookmark in _bookmarks(before).items():
             now = _bookmarks(state)[name]
@@ -402,15 +532,21 @@ class Warehouse:
 
         Of pools and app projects that were skipped it may be as it was on an earlier date.
         """
-        for row_id, versions in self._account.versions[name].items():
-            if not _passes(versions[0][1], filters):
+        for key, versions in self._versions_of(name).items():
+            if not passes(versions[0][1], filters):
                 continue
             owner = str(versions[0][1].get(_BY_NAME[name].listed_by or ""))
             date = (skipped or {}).get(owner, until)
-            latest = max((changed for changed, _ in versions if changed <= date), default="")
+            dates = (changed for changed, _ in versions if self.since <= changed <= date)
+            latest = max(dates, default="")
             wanted = [record for changed, record in versions if changed >= latest]
-            found = self.rows[name].get(row_id)
-            assert found in wanted or not (latest or found), f"a change until {date} is missing"
+            found = self.rows[name].get(key)
+            missing = f"a change of {name} {key} until {date} is missing"
+            assert found in wanted or not (latest or found), missing
+
+    def _versions_of(self, name: str) -> dict[str, list[tuple[str, Json]]]:
+        """Return the versions of each row of a stream; of none if it holds only a part of them."""
+        return {} if name in self.partial else self._account.versions.get(name, {})
 
     def _filters(self, name: str) -> Json:
         filters: Json = self.settings.get("filters", {}).get(name, {})
@@ -423,9 +559,12 @@ def _bookmarks(state: Json) -> dict[str, Json]:
     return {name: b for name, b in bookmarks.items() if b.get("replication_key_value")}
 
 
-def _passes(record: Json, filters: Json) -> bool:
-    """Tell whether a row passes the filters `project_id` and `id_gt`, if there are these."""
-    if filters.get("project_id", record.get("project_id")) != record.get("project_id"):
+def passes(record: Json, filters: Json) -> bool:
+    """Tell whether a row passes filters: by values, by `id_gt` of numbers, and by one folder."""
+    others = {name: value for name, value in filters.items() if name not in {"id_gt", "folder"}}
+    if not {*filters.get("folder", ())} <= {*(record.get("folders") or ())}:
+        return False
+    if any(record.get(name) != value for name, value in others.items()):
         return False
     return "id_gt" not in filters or int(record["id"]) > int(filters["id_gt"])
 
@@ -437,7 +576,7 @@ def _resumed(state: Json) -> list[str]:
 
 def _check_that_no_key_comes_twice(messages: list[Json], resumed: list[str]) -> None:
     records = [m for m in messages if m["type"] == "RECORD" and m["stream"] not in resumed]
-    keys = {(message["stream"], message["record"]["id"]) for message in records}
+    keys = {(m["stream"], key_of(_STREAMS[m["stream"]], m["record"])) for m in records}
     assert len(keys) == len(records), "a row came twice in one run"
 
 

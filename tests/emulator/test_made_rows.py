@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.emulator.helpers import held
+from tests.emulator.helpers import held, rows_of
 from toloka_emulator import (
     LAST_DATE,
     OPEN_POOLS,
@@ -20,6 +20,7 @@ from toloka_emulator import (
     make_account,
     make_large_account,
     make_many_pools,
+    make_pool,
     make_pools,
     make_row,
     make_rows,
@@ -235,6 +236,46 @@ def test_a_skill_gets_another_value() -> None:
     change = next_change("user_skills", row, Dice(1), NOW)
     assert change["value"] == change["exact_value"] != row["value"]
     assert change["modified"] == print_exactly(NOW)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("projects", "pools", "trainings", "tasks", "task_suites", "assignments", "skills"),
+        *("user_skills", "user_restrictions", "message_threads", "webhook_subscriptions"),
+        *("operations", "app_projects", "app_batches", "app_items"),
+    ],
+)
+def test_rows_change_within_what_toloka_lets_change(name: str) -> None:
+    resource, changes = RESOURCES[name], []
+    for seed in range(200):
+        row = make_row(name, Dice(seed), NOW - timedelta(days=1))
+        change = next_change(name, row, Dice(-seed), NOW)
+        assert not change.keys() & {resource.id_field, resource.field_of(resource.dates[0])}
+        allowed = resource.filters["status"].values if "status" in resource.filters else ()
+        assert change.get("status") in {None, *allowed}
+        Table(resource).add([{**row, **change}])
+        changes.append({**row, **change} != row)
+    assert sum(changes) > 30
+
+
+def test_what_is_archived_stays_as_it_is_and_what_is_open_gets_a_priority_or_closes() -> None:
+    for pool in (make_pool("17", "2026-01-01T00:00:00", status=s) for s in ("ARCHIVED", "OPEN")):
+        changes = [next_change("pools", pool, Dice(seed), NOW) for seed in range(50)]
+        if pool["status"] == "ARCHIVED":
+            assert changes == [{}] * 50
+        closed = {"status", "last_stopped", "last_close_reason"}
+        assert all(change.keys() in ({"priority"}, closed, set()) for change in changes)
+
+
+def test_an_edited_skill_is_found_by_a_date_that_it_does_not_show(emulator: Emulator) -> None:
+    skill = next(make_rows("skills", 1))
+    emulator.tables["skills"].add([skill])
+    emulator.tables["skills"].change(skill["id"], modified="2026-01-02T03:04:05")
+    (found,) = rows_of(emulator, "skills", modified_gte="2026-01-02T03:04:05")
+    assert found.keys() == skill.keys()
+    assert rows_of(emulator, "skills", modified_gt="2026-01-02T03:04:05") == []
+    assert emulator.tables["skills"].row(skill["id"])["modified"] == "2026-01-02T03:04:05"
 
 
 # Large accounts

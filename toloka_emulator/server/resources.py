@@ -46,7 +46,7 @@ class Resource:
     id_field: str = "id"  # holds the id, and names the filters of it
     single: bool = True  # whether there is a path for a single row
     # Fields that are given to the emulator, and kept from its answers: what tells the parent, and
-    # the position. The ids of such a list are only unique within a parent.
+    # the position; a date that rows do not show.
     unanswered: tuple[str, ...] = ()
     filters: Mapping[str, Filter] = field(default_factory=dict)  # beside those of the id
     one_of: tuple[str, ...] = ()  # filters of which at least one has to be there
@@ -58,6 +58,11 @@ class Resource:
     def parent_field(self) -> str:
         """The field of a row that holds the id of its parent, if the list has one."""
         return self.path.partition("{")[2].partition("}")[0]
+
+    @property
+    def ids_by_parent(self) -> bool:
+        """Whether ids are only unique within a parent, which rows do not tell."""
+        return self.parent_field in self.unanswered
 
     @property
     def parent(self) -> str:
@@ -174,11 +179,12 @@ RESOURCES = {
         ids="numbers",
         filters={
             **_CREATED,
-            "modified": _DATE,  # rows do not show it
+            "modified": _DATE,
             "name": _VALUE,
             "global": Filter("value", ("true", "false")),
         },
         sort_by=("id", "created"),
+        unanswered=("modified",),
     ),
     "user_skills": Resource(
         path="/api/v1/user-skills",

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NewRow = Mapping[str, object] | bytes
 """A row as it is given: its JSON, or a mapping in which a Decimal keeps its digits."""
 
+_NOTHING: Mapping[str, msgspec.Raw] = {}
+
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_exactly = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -39,6 +41,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     key: str  # orders it by id
     json: bytes  # what is answered
+    kept: Mapping[str, msgspec.Raw]  # what is kept from answers
     values: tuple[str | None, ...]  # of `Table.names`, as text that compares as it should
     group: str | None  # the value of what the list is grouped by
     version: int  # grows from one writing to the next
@@ -90,7 +93,7 @@ class Table:
 
     def change(self, row_id: str, /, *, visible_in: float = 0, **fields: object) -> None:
         """Set fields of a row; lists show it as it was for `visible_in` seconds more."""
-        old = _decode_fields(self._whole(self._find(row_id)))
+        old = _decode_fields(_whole(self._find(row_id)))
         self._write([self._read(_encode({**old, **fields}))], visible_in)
 
     def remove(self, row_id: str) -> None:
@@ -114,11 +117,19 @@ class Table:
         Fields that are kept from answers are in it, behind the others.
         """
         with self._lock:
-            return [self._whole(self._written[key]) for key in sorted(self._written)]
+            return [_whole(self._written[key]) for key in sorted(self._written)]
 
     def rows(self) -> list[dict[str, Any]]:
         """Give every row written, in order of id; numbers keep their digits, as int or Decimal."""
         return [_decode_exactly(row) for row in self.raw_rows()]
+
+    def row(self, row_id: str) -> dict[str, Any]:
+        """Give one row as `rows` does.
+
+        Raises:
+            KeyError: There is no such row.
+        """
+        return _decode_exactly(_whole(self._find(row_id)))
 
     def get(self, row_id: str, *, parent: str | None = None) -> bytes:
         """Give the answer that is one row, visible in lists yet or not.
@@ -159,7 +170,7 @@ class Table:
     def _within(self, query: Query, *, descending: bool) -> Iterator[Row]:
         """Find matching rows in order of id, no further than they are asked for."""
         keys = self._sorted_keys(self._group_of(query))
-        before = f"{query.parent}/" if self.resource.unanswered else ""
+        before = f"{query.parent}/" if self.resource.ids_by_parent else ""
         start, stop = 0, len(keys)
         for suffix, own in query.ids:
             bisect = bisect_left if suffix in {"gte", "lt"} else bisect_right
@@ -223,22 +234,14 @@ class Table:
             group = sys.intern(fields[resource.parent_field])
         elif resource.group_by:
             group = values[self.names.index(resource.group_by)]
-        if resource.unanswered:
+        if resource.ids_by_parent:
             key = f"{group}/{key}"
-            answered = _decode_fields(json).items()
-            json = _encode({name: raw for name, raw in answered if name not in resource.unanswered})
-        return Row(key, json, values, group, next(self._versions))
-
-    def _whole(self, row: Row) -> bytes:
-        """Give the JSON of a row with what is kept from answers."""
-        if not self.resource.unanswered:
-            return row.json
-        parent, _, own = row.key.rpartition("/")
-        kept = {
-            name: parent if name == self.resource.parent_field else int(own)
-            for name in self.resource.unanswered
-        }
-        return _encode({**_decode_fields(row.json), **kept})
+        kept: Mapping[str, msgspec.Raw] = _NOTHING
+        if resource.unanswered:
+            answered = _decode_fields(json)
+            kept = {name: answered.pop(name) for name in resource.unanswered if name in answered}
+            json = _encode(answered)
+        return Row(key, json, kept, values, group, next(self._versions))
 
     def _write(self, rows: Iterable[Row], visible_in: float) -> None:
         at = time.monotonic() + visible_in
@@ -259,6 +262,11 @@ class Table:
             self._keys[group].append(row.key)
             self._unsorted.add(group)
         self._listed[row.key] = row
+
+
+def _whole(row: Row) -> bytes:
+    """Give the JSON of a row with what is kept from answers."""
+    return _encode({**_decode_fields(row.json), **row.kept}) if row.kept else row.json
 
 
 def _value(row: dict[str, Any], path: str) -> Any:
