@@ -48,7 +48,7 @@ if t.TYPE_CHECKING:
 _CHANGING_RECORDS = ("stream_map", "faker_", "flattening_")
 """How the settings begin that change what is printed of a row."""
 
-UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
+_UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
 """The bound that lets through what the other does not."""
 
 # It has their verbs, and knows nothing of the SDK, so that pages can be read without it.
@@ -129,10 +129,10 @@ class TolokaStream(TolokaList, Stream):
         fingerprints, earliest = self.progress.fingerprints, self.progress.start_date
         if start is None:
             return
-        older = {f"{first}_{UNTIL[start.bound]}": start.date}
+        older = until(first, start)
         if fingerprints and not self.progress.is_first and (earliest or "") <= start.date:
-            compared = {f"{first}_gte": earliest, **older} if earliest else older
-            yield self.filtered(replace(listing, cut=fingerprints.cut), compared)
+            compared = replace(listing, cut=fingerprints.cut)
+            yield self.filtered(compared, until(first, start, earliest))
             if earliest is None:
                 return
             older = {f"{first}_lt": earliest}
@@ -359,6 +359,12 @@ class TolokaStream(TolokaList, Stream):
 def since(date: str, start: Start | None) -> dict[str, str]:
     """Return a start as a filter by a date; empty: from the beginning."""
     return {} if start is None else {f"{date}_{start.bound}": start.date}
+
+
+def until(date: str, start: Start, earliest: str | None = None) -> dict[str, str]:
+    """Return what is before a start as a filter by a date, from the earliest that counts."""
+    before = {f"{date}_{_UNTIL[start.bound]}": start.date}
+    return {f"{date}_gte": earliest, **before} if earliest else before
 
 
 def _signature(stream: TolokaStream, properties: Mapping[str, t.Any]) -> str:

@@ -146,7 +146,8 @@ SAME: dict[str, tuple[Mapping[str, Any] | None, dict[str, Any]]] = {
 def test_a_state_of_the_same_account_is_used_and_names_it_from_now_on(
     emulator: Emulator, account: Mapping[str, Any] | None, settings: dict[str, Any]
 ) -> None:
-    run = run_inside(config_for(emulator, **settings), state_of(account))
+    config = config_for(emulator, detect_changes=False, **settings)
+    run = run_inside(config, state_of(account))
     assert run.ids == ["2"]
     environment = settings.get("environment", "PRODUCTION")
     requester_id = settings.get("account_id", OURS)
@@ -188,7 +189,7 @@ def test_an_account_that_cannot_be_found_out_is_read_with_a_warning(
 ) -> None:
     emulator.faults.add(Fault(path=REQUESTER_PATH, status=status, times=None))
     with caplog.at_level(logging.WARNING):
-        config = config_for(emulator, max_retries=0)
+        config = config_for(emulator, max_retries=0, detect_changes=False)
         run = run_inside(config, state_of({**ACCOUNT, "requester_id": THEIRS}))
     assert run.ids == ["2"]
     assert account_in(run.state) == {**ACCOUNT, "requester_id": THEIRS}, "as it was"

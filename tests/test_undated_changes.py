@@ -54,7 +54,6 @@ UNDATED_CHANGES: tuple[tuple[type[TolokaStream], Json], ...] = (
     (TaskSuites, {"overlap": 17, "remaining_overlap": 16}),
     (Assignments, {"bonus_ids": ["3139"]}),
     (Assignments, {"public_comment": "On second thoughts, well done"}),
-    (Operations, {"status": "RUNNING", "started": "2026-01-02T03:04:05", "progress": 50}),
     (AppProjects, {"status": "ARCHIVED"}),
     (AppBatches, {"status": "COMPLETED", "finished_at": "2026-01-02T03:04:05"}),
     (AppItems, {"status": "PROCESSING", "started_at": "2026-01-02T03:04:05"}),
@@ -148,6 +147,33 @@ def check_lookback_and_full_table(
         stream, [held[row_id] for row_id in (young, newest)]
     )
     assert in_order(stream, full.records) == in_order(stream, held.values())
+
+
+def test_operations_are_read_in_each_run_until_they_have_finished() -> None:
+    at = "2026-01-02T03:04:05"
+    rows = [
+        {"id": id_, "type": "POOL.OPEN", "status": status, "submitted": at, "parameters": {}}
+        for id_, status in (("a", "PENDING"), ("b", "PENDING"), ("c", "FAIL"))
+    ]
+    with Emulator(rows={"operations": rows}) as emulator:
+        config = config_for(emulator)
+        first = run_inside(config, stream="operations")
+        emulator.tables["operations"].change("b", status="RUNNING", started=at, progress=50)
+        second = run_inside(config, first.state, stream="operations")
+        off = {**config, "detect_changes": False}
+        without = run_inside(off, first.state, stream="operations")
+        only = {**config, "filters": {"operations": {"status": "RUNNING"}}}
+        filtered = run_inside(
+            only, run_inside(only, stream="operations").state, stream="operations"
+        )
+        late = {**config, "start_date": "2026-02-01"}
+        started = run_inside(late, stream="operations")
+    assert [(row["id"], row["status"]) for row in in_order(Operations, second.records)] == [
+        ("a", "PENDING"),
+        ("b", "RUNNING"),
+    ]
+    assert without.ids == filtered.ids == started.ids == []
+    assert second.state == first.state
 
 
 def pools(count: int) -> list[Json]:
@@ -281,7 +307,7 @@ def test_rows_that_are_gone_are_counted_once(loaded: Loaded) -> None:
     runs = [first]
     for _ in range(2):
         runs.append(run_process(config=config, state=runs[-1].state))
-    assert "pools: 6 rows that were read before are not listed any more." in runs[1].log
+    assert "pools: 6 rows that were read before are not listed any more" in runs[1].log
     assert "6 rows no longer listed" in runs[1].log
     assert "no longer listed" not in runs[2].log
     assert runs[2].ids == []

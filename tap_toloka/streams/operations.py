@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing_extensions import override
 
 from tap_toloka import dates
-from tap_toloka.client import UNTIL, TolokaStream, since
+from tap_toloka.client import TolokaStream, since, until
 from tap_toloka.fetch import Listing
 from tap_toloka.filters import Choice, DateRange, Filters, IdRange
 from tap_toloka.state import Start
@@ -56,11 +56,12 @@ class Operations(TolokaStream):
     def changed_since(self, listing: Listing) -> Iterator[Listing]:
         """Read also what has not finished yet: until then it changes without a date."""
         yield from super().changed_since(listing)
-        start = self.progress.start_of(listing.owner)
-        if start and self.config["detect_changes"] and "status" not in self.filters_in_use:
-            for status in ("PENDING", "RUNNING"):
-                older = {f"submitted_{UNTIL[start.bound]}": start.date, "status": status}
-                yield self.filtered(listing, older)
+        start, filtered_by = self.progress.start, self.filters_in_use
+        if start is None or self.progress.is_first or "status" in filtered_by:
+            return
+        older = until("submitted", start, self.progress.start_date)
+        for status in ("PENDING", "RUNNING") if self.config["detect_changes"] else ():
+            yield self.filtered(listing, {**older, "status": status})
 
 
 class OperationByOperation(TolokaStream):
