@@ -13,7 +13,7 @@ from scripts.run import ROOT
 
 FOLDER = ROOT / "meltano-plugins"
 HEADER = "# Generated from meltano.yml: python -m scripts.plugin_definitions\n"
-CLONE = "-e ../tap-toloka"
+HERE, CLONE = "-e .", "-e ../tap-toloka"
 
 
 def definitions() -> dict[str, str]:
@@ -28,8 +28,8 @@ def definitions() -> dict[str, str]:
 def _definition(plugin: dict[str, Any]) -> str:
     # `meltano add` takes what defines a plugin, and drops `select`.
     definition = {name: value for name, value in plugin.items() if name != "select"}
-    if definition["pip_url"] == "-e .":
-        definition["pip_url"] = CLONE
+    if definition["pip_url"].startswith(HERE):
+        definition["pip_url"] = CLONE + definition["pip_url"].removeprefix(HERE)
     return yaml.safe_dump(definition, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -40,9 +40,9 @@ SOON = 100.0
 
 DRAINS_OFTEN = """#!/bin/sh
 exec {python} -c '
-from target_postgres.target import TargetPostgres
-TargetPostgres._MAX_RECORD_AGE_IN_MINUTES = 0.02
-TargetPostgres.cli()' "$@"
+from fast_target_postgres import FastTargetPostgres
+FastTargetPostgres._MAX_RECORD_AGE_IN_MINUTES = 0.02
+FastTargetPostgres.cli()' "$@"
 """
 """A loader that confirms what it has loaded every second, not every five minutes."""
 
@@ -148,10 +148,9 @@ class Pipeline:
         script.chmod(0o755)
         meltano_yml = self.project.root / "meltano.yml"
         text = meltano_yml.read_text()
-        assert text.count("executable: target-postgres\n") == 1
-        meltano_yml.write_text(
-            text.replace("executable: target-postgres\n", f"executable: {script}\n")
-        )
+        executable = "executable: fast-target-postgres\n"
+        assert text.count(executable) == 1
+        meltano_yml.write_text(text.replace(executable, f"executable: {script}\n"))
 
     @property
     def pools_read(self) -> set[str]:

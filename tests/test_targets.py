@@ -103,11 +103,16 @@ def loads() -> Loads:
     return read_all(2)
 
 
-def settings_of(target: str) -> Json:
-    """Return the settings that `meltano.yml` gives to a target, but for places."""
+def definition_of(target: str) -> Json:
+    """Return what `meltano.yml` says of a target."""
     loaders = yaml.safe_load((REPOSITORY / "meltano.yml").read_text())["plugins"]["loaders"]
     (loader,) = [loader for loader in loaders if loader["name"] == target]
-    values = {setting["name"]: setting.get("value") for setting in loader["settings"]}
+    return dict(loader)
+
+
+def settings_of(target: str) -> Json:
+    """Return the settings that `meltano.yml` gives to a target, but for places."""
+    values = {s["name"]: s.get("value") for s in definition_of(target)["settings"]}
     return {
         name: value
         for name, value in values.items()
@@ -117,7 +122,8 @@ def settings_of(target: str) -> Json:
 
 def target_in(project: Project, name: str) -> Path:
     """Return the program of a loader that Meltano has installed."""
-    return project.root / ".meltano/loaders" / name / "venv/bin" / name
+    program: str = definition_of(name)["executable"]
+    return project.root / ".meltano/loaders" / name / "venv/bin" / program
 
 
 # target-jsonl, target-sqlite, target-duckdb, target-postgres
