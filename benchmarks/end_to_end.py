@@ -29,7 +29,7 @@ from scripts.run import postgres
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECTION = "end to end"
+SECTION = "loads"
 READER = PEERS[TAP]
 TARGET = Peer(title="target-postgres", folder="target_postgres")
 PIPELINEWISE = Peer(title="pipelinewise-target-postgres", folder="pipelinewise")

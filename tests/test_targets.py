@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from psycopg.sql import SQL, Identifier
 
 from tap_toloka.streams import STREAMS
 from tap_toloka.streams.pools import Pools
@@ -47,6 +48,16 @@ import collections.abc
 collections.MutableMapping = collections.abc.MutableMapping
 from target_sqlite import main
 main()
+"""
+VALUES = """
+SELECT (to_jsonb(row) - ARRAY[
+    '_sdc_received_at', '_sdc_batched_at', '_sdc_sequence', '_sdc_sync_started_at'
+])::text FROM {} row ORDER BY 1
+"""
+"""All values of a table as text, but for when it was loaded."""
+TYPES = """
+SELECT attname::text, atttypid::regtype::text FROM pg_attribute WHERE attrelid = '{}'::regclass
+AND attnum > 0 ORDER BY attnum
 """
 READ_DUCKDB = """
 import duckdb, json, sys
@@ -218,6 +229,37 @@ def test_postgres_holds_each_row_once_with_all_its_digits(
         if stream.name == "requester":
             assert len({row.pop("read_at") for row in rows}) == len(loads.runs)
         assert rows == loads.rows[stream.name]
+
+
+def test_our_target_makes_the_tables_that_the_one_of_meltanolabs_makes(
+    loads: Loads, installed: Project, database: Database, tmp_path: Path
+) -> None:
+    numbers = ["1" + 30 * "0", str(2**63), str(2**64), "-1E+300", "0.10", "-0.0", "1e-7"]
+    values = [*map(Decimal, numbers), "\u2028 é 😀 \\ \x7f", nested_in(50), [None, [], {"": None}]]
+    odd = [
+        make_pool(str(number), "2024-05-06T07:08:09", filter={"value": value})
+        for number, value in enumerate(values, 10**9)
+    ]
+    with Emulator(odd) as emulator:
+        runs = [*loads.runs, run_inside(config_for(emulator))]
+    target = target_in(installed, "target-postgres")
+    theirs = target.with_name("target-postgres")
+    assert theirs != target
+    for program in (target, theirs):
+        config = {"sqlalchemy_url": database.url, "default_target_schema": program.name}
+        config = {**settings_of("target-postgres"), **config}
+        Loads(runs, {}).into(program, config=config, folder=tmp_path)
+    for stream in STREAMS:
+        tables = [Identifier(program.name, stream.name) for program in (target, theirs)]
+        with database.connect() as connection:
+            for query in (VALUES, TYPES):
+                ours, others = (connection.execute(SQL(query).format(t)).fetchall() for t in tables)
+                assert ours == others
+
+
+def nested_in(levels: int) -> Json:
+    """Return an object within an object, and so on."""
+    return {"inner": nested_in(levels - 1)} if levels else {}
 
 
 def of_type(stream: type[TolokaStream], kind: str) -> set[str]:
