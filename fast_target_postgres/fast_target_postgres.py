@@ -1,30 +1,77 @@
 """MeltanoLabs' target-postgres, which reads lines and writes JSON columns with msgspec.
 
-Settings, tables and values are the same. It takes about half of the CPU time, most of which goes
-into reading JSON and, once per object of a row, into writing it again. The SDK documents what is
-replaced here: the reader of messages, and how a connector writes JSON.
+Settings, tables and values are the same. It takes less than half of the CPU time, most of which
+goes into reading JSON, into writing it again for each object of a row, and into arrays. What is
+replaced here are the reader of messages, how a connector writes JSON, and the type of arrays:
+places that the SDK and the target have for that.
 """
 
 from __future__ import annotations
 
 import gc
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecReader
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import TEXT
 from target_postgres.connector import PostgresConnector
 from target_postgres.sinks import PostgresSink
 from target_postgres.target import TargetPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Numbers are read as Decimal, and keep their digits.
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
+def _as_json(value: object) -> str:
+    return _encode(value).decode()
+
+
+def _as_text(value: str) -> str:
+    return value
+
+
+class FastArray(ARRAY[Any]):
+    """An array of objects or texts, written as PostgreSQL reads it; psycopg takes long for that."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Any) -> Callable[[Any], Any]:  # noqa: ANN401
+        """Return what turns an array into a value for COPY or INSERT."""
+        usual: Any = super().bind_processor(dialect)
+        kind, write = (dict, _as_json) if isinstance(self.item_type, JSONB) else (str, _as_text)
+
+        def process(value: Any) -> Any:  # noqa: ANN401
+            if type(value) is not list or any(type(item) is not kind for item in value):
+                return usual(value)
+            items = (write(item).replace("\\", "\\\\").replace('"', '\\"') for item in value)
+            return "{" + ",".join([f'"{item}"' for item in items]) + "}"
+
+        return process
+
+
 class FastConnector(PostgresConnector):
-    """Writes JSON columns with msgspec."""
+    """Writes JSON columns with msgspec, and arrays as text."""
 
     def serialize_json(self, obj: object) -> str:
         """Return the JSON of an object or array."""
-        return _encode(obj).decode()
+        return _as_json(obj)
+
+    @cached_property
+    def jsonschema_to_sql(self) -> Any:  # noqa: ANN401
+        """What finds the type of a column."""
+        types = super().jsonschema_to_sql
+        types.register_type_handler("array", self._type_of_array)
+        return types
+
+    def _type_of_array(self, schema: dict[str, Any]) -> Any:  # noqa: ANN401
+        found = self._handle_array_type(schema)
+        item = getattr(found, "item_type", None)
+        return FastArray(item) if isinstance(item, (JSONB, TEXT)) else found
 
 
 class FastSink(PostgresSink):
