@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import measure
 from benchmarks.results import Run
@@ -60,14 +60,10 @@ def run_peer(peer: Peer, emulator: EmulatorProcess, limit: float) -> Run:
     """Run a peer once, for `limit` seconds at most, and look for the ids of the emulator."""
     emulator.forget_requests()
     with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder, "out"), Path(folder, "err")
-        command = [sys.executable, "-I", "-S", measure.__file__, str(limit), str(out), str(err)]
-        command += [*peer.command, emulator.url, emulator.key]
-        took = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        out = Path(folder, "out")
+        took = measured([*peer.command, emulator.url, emulator.key], out, limit)
         stats = emulator.stats()
         ids = list(ids_in(out))
-        if took["status"]:
-            print(err.read_text()[-2000:], file=sys.stderr)
         last_line = _last_line_of(out)
     return Run(
         **took,
@@ -77,6 +73,20 @@ def run_peer(peer: Peer, emulator: EmulatorProcess, limit: float) -> Run:
         different=len(emulator.ids.intersection(ids)),
         last_line=last_line,
     )
+
+
+def measured(command: list[str], out: Path, limit: float) -> dict[str, Any]:
+    """Run a command for `limit` seconds at most, and tell what it took, as fields of a `Run`.
+
+    Its log is shown if it fails, its output goes into a file.
+    """
+    err = out.with_name("err")
+    measuring = [sys.executable, "-I", "-S", measure.__file__, str(limit), str(out), str(err)]
+    done = subprocess.run([*measuring, *command], check=True, stdout=subprocess.PIPE)
+    took: dict[str, Any] = json.loads(done.stdout)
+    if took["status"]:
+        print(err.read_text()[-2000:], file=sys.stderr)
+    return took
 
 
 def _last_line_of(path: Path) -> str:

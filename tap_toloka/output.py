@@ -11,6 +11,7 @@ import msgspec
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from typing_extensions import override
 
+from tap_toloka.bodies import contains_nul, repaired
 from tap_toloka.signals import exit_status
 
 if t.TYPE_CHECKING:
@@ -47,7 +48,10 @@ class LineWriter(MsgSpecWriter):
 
     @override
     def write_message(self, message: Message) -> None:
-        self._write(self.format_message(message))
+        line: bytes | bytearray = self.format_message(message)
+        if contains_nul(line):  # of a stream map; those of Toloka were replaced
+            line, _ = repaired(bytes(line))
+        self._write(line)
 
     def write_rows(
         self, stream: str, rows: Sequence[Row], time_extracted: str, version: int | None = None

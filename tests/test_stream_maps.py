@@ -41,6 +41,10 @@ MAPS: dict[str, tuple[Row, Callable[[Row], Row]]] = {
         {"owner": "json.dumps(owner)"},
         lambda row: {"owner": json.dumps(row.get("owner"))},
     ),
+    "a text with a NUL, which no target can store": (
+        {"private_name": "private_name + '\\u0000'"},
+        lambda row: {"private_name": row["private_name"] + "\ufffd"},
+    ),
     "the key as a number": ({"id": "int(id)"}, lambda row: {"id": int(row["id"])}),
     "an amount as text": (
         {"reward_per_assignment": "str(reward_per_assignment)"},

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from psycopg.sql import SQL, Identifier
 
 from tap_toloka.streams import STREAMS
 from tap_toloka.streams.pools import Pools
 from tests.docs_helpers import Block, runs
 from tests.expected_rows import in_order, printed, whole_account
 from tests.loads import records_in, rows_in, without_nulls
-from tests.projects import REPOSITORY
+from tests.projects import REPOSITORY, Project, copy_sources
 from tests.runner import Run, catalog_of_all, config_for, run_inside
 from toloka_emulator import APP_PROJECT_IDS, POOL_IDS, Emulator, make_pool, make_rows
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from tap_toloka.client import TolokaStream
     from tests.databases import Database
-    from tests.projects import Project
 
 Json = dict[str, Any]
 Rows = dict[str, list[Json]]
@@ -48,6 +48,21 @@ collections.MutableMapping = collections.abc.MutableMapping
 from target_sqlite import main
 main()
 """
+VALUES = """
+SELECT (to_jsonb(row) - ARRAY[
+    '_sdc_received_at', '_sdc_batched_at', '_sdc_sequence', '_sdc_sync_started_at'
+])::text FROM {} row ORDER BY 1
+"""
+"""All values of a table as text, but for when it was loaded."""
+TYPES = """
+SELECT attname::text, atttypid::regtype::text FROM pg_attribute WHERE attrelid = '{}'::regclass
+AND attnum > 0 ORDER BY attnum
+"""
+INSTEAD = {
+    "pip_url: meltanolabs-target-postgres~=0.8.1\n": "pip_url: -e ./fast_target_postgres\n",
+    "executable: target-postgres\n": "executable: fast-target-postgres\n",
+}
+"""What docs/targets.md tells to change in `meltano.yml` for the fast target."""
 READ_DUCKDB = """
 import duckdb, json, sys
 with duckdb.connect(sys.argv[1], read_only=True) as file:
@@ -212,6 +227,45 @@ def test_postgres_holds_each_row_once_with_all_its_digits(
         if stream.name == "requester":
             assert len({row.pop("read_at") for row in rows}) == len(loads.runs)
         assert rows == loads.rows[stream.name]
+
+
+def test_the_fast_target_makes_the_tables_that_the_one_of_meltanolabs_makes(
+    loads: Loads, installed: Project, database: Database, tmp_path: Path
+) -> None:
+    numbers = ["1" + 30 * "0", str(2**63), str(2**64), "-1E+300", "0.10", "-0.0", "1e-7"]
+    values = [*map(Decimal, numbers), "\u2028 é 😀 \\ \x7f", nested_in(50), [None, [], {"": None}]]
+    odd = [
+        make_pool(str(number), "2024-05-06T07:08:09", filter={"value": value})
+        for number, value in enumerate(values, 10**9)
+    ]
+    with Emulator(odd) as emulator:
+        runs = [*loads.runs, run_inside(config_for(emulator))]
+    usual = target_in(installed, "target-postgres")
+    fast = Project(tmp_path / "fast", installed.installing)
+    copy_sources(REPOSITORY, fast.root)
+    meltano_yml = fast.root / "meltano.yml"
+    text = meltano_yml.read_text()
+    for old, new in INSTEAD.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    meltano_yml.write_text(text)
+    fast.install("target-postgres")
+    target = target_in(fast, "target-postgres").with_name("fast-target-postgres")
+    for program in (target, usual):
+        config = {"sqlalchemy_url": database.url, "default_target_schema": program.name}
+        config = {**settings_of("target-postgres"), **config}
+        Loads(runs, {}).into(program, config=config, folder=tmp_path)
+    for stream in STREAMS:
+        tables = [Identifier(program.name, stream.name) for program in (target, usual)]
+        with database.connect() as connection:
+            for query in (VALUES, TYPES):
+                ours, others = (connection.execute(SQL(query).format(t)).fetchall() for t in tables)
+                assert ours == others
+
+
+def nested_in(levels: int) -> Json:
+    """Return an object within an object, and so on."""
+    return {"inner": nested_in(levels - 1)} if levels else {}
 
 
 def of_type(stream: type[TolokaStream], kind: str) -> set[str]:
