@@ -29,7 +29,7 @@ from tests.docs_helpers import (
     rows_of_tables,
 )
 from tests.runner import catalog_of_all, config_for, run_inside, run_process
-from toloka_emulator import Emulator, make_pool
+from toloka_emulator import Emulator, make_pool, make_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,7 +183,9 @@ def account_of_the_example() -> dict[str, list[Json]]:
         for row in rows[:100]
     ]
     operation = {"id": "a1", "type": "POOL.OPEN", "status": "SUCCESS"}
+    usual = (stream.name for stream in STREAMS if stream.selected_by_default)
     return {
+        **{name: list(make_rows(name, 1)) for name in usual},
         "pools": pools,
         "trainings": trainings,
         "tasks": [{**row, "input_values": {}} for row in rows],
