@@ -73,6 +73,9 @@ class TolokaList:
     """Fields that the tap adds: Toloka does not send them."""
     added_from: t.ClassVar[tuple[str, ...]] = ()
     """Fields that those are computed from, which are read even if they are deselected."""
+    ended_at: t.ClassVar[str | None] = None
+    """The field that says when a row has changed for the last time, if that tells which rows are
+    printed. It is read even if it is deselected."""
     recognized_by: t.ClassVar[tuple[str, ...]] = ()
     """Fields that Toloka always sends, if its rows have no key of their own: an answer without
     them is not one of Toloka's."""
@@ -146,6 +149,8 @@ class TolokaList:
     ) -> RowFields:
         known = cls.known_properties()
         hidden = (*(cls.added_from if computes else ()), *cls.recognized_by)
+        if cls.ended_at and has_bookmark:
+            hidden = (*hidden, cls.ended_at)
         return RowFields(
             printed={name: known.get(name, kind) for name, kind in wanted.items()},
             required=(*cls.primary_keys, *cls.recognized_by),

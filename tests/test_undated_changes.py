@@ -55,7 +55,6 @@ UNDATED_CHANGES: tuple[tuple[type[TolokaStream], Json], ...] = (
     (Assignments, {"bonus_ids": ["3139"]}),
     (Assignments, {"public_comment": "On second thoughts, well done"}),
     (AppProjects, {"status": "ARCHIVED"}),
-    (AppBatches, {"status": "COMPLETED", "finished_at": "2026-01-02T03:04:05"}),
     (AppItems, {"status": "PROCESSING", "started_at": "2026-01-02T03:04:05"}),
 )
 
@@ -174,6 +173,38 @@ def test_operations_are_read_in_each_run_until_they_have_finished() -> None:
     ]
     assert without.ids == filtered.ids == started.ids == []
     assert second.state == first.state
+
+
+@pytest.mark.parametrize("deselected", [(), ("finished_at",)])
+def test_batches_are_read_in_each_run_until_they_have_ended(deselected: tuple[str, ...]) -> None:
+    catalog = catalog_of(*deselected, stream="app_batches")
+    rows = list(make_rows("app_batches", 4))
+    for row in rows:
+        row |= {"created_at": "2026-01-02T03:04:05", "status": "PROCESSING"}
+        row.pop("finished_at", None)
+    going_on, ends, had_ended, newest = (row["id"] for row in rows)
+    rows[2] |= {"status": "COMPLETED", "finished_at": "2026-01-03T00:00:00"}
+    rows[3] |= {"created_at": "2026-02-01T00:00:00", "finished_at": "2026-02-01T00:00:00"}
+    with emulator_with(AppBatches, rows) as emulator:
+        config = config_for(emulator)
+        first = run_inside(config, catalog=catalog)
+        table = emulator.tables["app_batches"]
+        table.change(ends, status="COMPLETED", finished_at="2026-02-03T00:00:00")
+        emulator.clear_requests()
+        second = run_inside(config, first.state, catalog)
+        asked = len(emulator.requests)
+        off = run_inside({**config, "detect_changes": False}, first.state, catalog)
+        late = {**config, "start_date": "2026-01-15"}
+        started = run_inside(late, catalog=catalog)
+        again = run_inside(late, started.state, catalog)
+    assert {*first.ids} == {going_on, ends, had_ended, newest}
+    assert {row["id"]: row["status"] for row in second.records} == {
+        going_on: "PROCESSING",
+        ends: "COMPLETED",
+    }
+    assert asked == 5, "for the account, the app projects, and each of three of them"
+    assert off.ids == again.ids == []
+    assert started.ids == [newest]
 
 
 def pools(count: int) -> list[Json]:

@@ -6,10 +6,11 @@ Their ids are letters and digits. No reference tells whether `A` comes before or
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from typing_extensions import override
 
-from tap_toloka.client import TolokaStream, warn_of_missing
+from tap_toloka.client import TolokaStream, warn_of_missing, with_any_date_in
 from tap_toloka.fetch import Listing
 from tap_toloka.filters import (
     Choice,
@@ -25,6 +26,7 @@ from tap_toloka.filters import (
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tap_toloka.fitting import Row
     from tap_toloka.lists import ListReader
 
 
@@ -109,6 +111,22 @@ class AppBatches(AppByApp):
         id=IdRange(None),
         created=DateRange(),
     )
+    ended_at = "finished_at"
+
+    @override
+    def changed_since(self, listing: Listing) -> Iterator[Listing]:
+        """Read all batches but those that had ended, as Toloka filters by `created` only."""
+        start, earliest = self.progress.start_of(listing.owner), self.progress.start_date or ""
+        if start is None or self.progress.is_first or not self.config["detect_changes"]:
+            yield from super().changed_since(listing)
+            return
+        has_changed = with_any_date_in(("created_at", "finished_at"), start)
+
+        def leave_out(row: Row) -> bool:
+            had_ended = row.finished_at and not has_changed(row)
+            return had_ended or (row.created_at or "") < earliest
+
+        yield replace(self.filtered(listing, {}), leave_out=leave_out)
 
 
 class AppItems(AppByApp):
