@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import replace
 from functools import cached_property, partial
+from hashlib import blake2b
 from operator import attrgetter
 
 from singer_sdk import Stream, metrics
@@ -19,7 +21,7 @@ from tap_toloka import dates
 from tap_toloka.clock import monotonic
 from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Listing
-from tap_toloka.fingerprints import Comparison, signature
+from tap_toloka.fingerprints import Comparison
 from tap_toloka.fitting import attribute_of
 from tap_toloka.lists import SCHEMAS, ListReader, TolokaList
 from tap_toloka.pages import IdCursor, as_objects
@@ -27,7 +29,7 @@ from tap_toloka.passes import Pass
 from tap_toloka.progress import Progress
 from tap_toloka.records import RecordWriter
 from tap_toloka.remaining import Remaining
-from tap_toloka.report import StreamReport
+from tap_toloka.report import StreamReport, counted
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -45,7 +47,7 @@ if t.TYPE_CHECKING:
     from tap_toloka.pages import LeaveOut, PageReader
     from tap_toloka.state import Start
 
-_CHANGING_RECORDS = ("stream_map", "faker_", "flattening_")
+_RECORD_SETTINGS = ("stream_map", "faker_", "flattening_")
 """How the settings begin that change what is printed of a row."""
 
 _UNTIL: Mapping[str, str] = {"gt": "lte", "gte": "lt"}
@@ -211,7 +213,8 @@ class TolokaStream(TolokaList, Stream):
             order=self.id_order(),
             page_size=self._source.params["limit"],
             created=self.change_dates[0],
-            content_of=lambda row: self._records.content_of(row),  # noqa: PLW0108  # as below
+            # Made with the first page.
+            content_of=lambda row: self._records.content_of(row),  # noqa: PLW0108
         )
 
     @cached_property
@@ -338,7 +341,7 @@ class TolokaStream(TolokaList, Stream):
             RefusedError: If this key may read none of the lists, and that is new.
         """
         reading.warn_of_skipped()
-        _log_gone(self)
+        _log_missing(self)
         if self._records.version is not None and _can_activate_version(self, complete=complete):
             self._records.activate_version()
         with self._writer.uninterrupted():
@@ -374,13 +377,14 @@ def _signature(stream: TolokaStream, properties: Mapping[str, t.Any]) -> str:
         stream: The stream.
         properties: The JSON Schema of each selected field.
     """
-    return signature(
+    facts = (
         properties,
         sorted("/".join(place) for place, is_selected in stream.mask.items() if is_selected),
-        {n: value for n, value in stream.config.items() if n.startswith(_CHANGING_RECORDS)},
+        {n: value for n, value in stream.config.items() if n.startswith(_RECORD_SETTINGS)},
         stream.filters_in_use,
         stream.config.get("start_date"),
     )
+    return blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=6).hexdigest()
 
 
 def warn_of_missing(stream: TolokaStream, name: str, missing: AbstractSet[str]) -> None:
@@ -395,13 +399,13 @@ def warn_of_missing(stream: TolokaStream, name: str, missing: AbstractSet[str]) 
         )
 
 
-def _log_gone(stream: TolokaStream) -> None:
-    if gone := stream.report.gone:
+def _log_missing(stream: TolokaStream) -> None:
+    if stream.report.missing:
         stream.logger.info(
-            "%s: %d rows that were read before are not listed any more, and stay in the target. "
-            "See `emit_activate_version_messages`",
+            "%s: no longer listed: %s of earlier runs (deleted, or outside `filters`), which the "
+            "target keeps. FULL_TABLE with `emit_activate_version_messages` marks deleted ones",
             stream.name,
-            gone,
+            counted(stream.report.missing, "row"),
         )
 
 

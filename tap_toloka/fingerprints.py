@@ -1,15 +1,14 @@
 """Compares rows that can change without a date with what was printed of them before.
 
-Toloka cannot list which pools, projects, ... have changed. So a run reads the whole list, which
-costs a request for every 300 rows, and prints only the rows of pages that differ from what state
-holds of them, see `tap_toloka.state.Pages`.
+Toloka cannot list which pools, projects, ... have changed. So a run reads the whole list, in blocks
+of about as many rows as Toloka returns for a request, and prints only the blocks that differ from
+what state holds of them, see `tap_toloka.state.Blocks`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import typing as t
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Range
 from tap_toloka.fitting import attribute_of
-from tap_toloka.state import HASH_BYTES, Fingerprint, Pages
+from tap_toloka.state import HASH_BYTES, Block, Blocks
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,20 +26,15 @@ if t.TYPE_CHECKING:
     from tap_toloka.splitting import Order
 
 
-def signature(*facts: t.Any) -> str:
-    """Return a short text for JSON values, which is another one if any of them is."""
-    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=6).hexdigest()
-
-
 @dataclass(frozen=True)
 class Comparison:
     """How the rows of a stream are compared.
 
     Attributes:
-        signature: What is read and printed of a row, and by what settings, see `signature`.
-        order: What ids compare by; `None`: only Toloka knows, and all of the list is one page.
+        signature: What is read and printed of a row, and by what settings, as a short text.
+        order: What ids compare by; `None`: only Toloka knows, and all of the list is one block.
         page_size: Most rows that Toloka returns for one request.
-        created: The field that holds when a row was created, which never changes.
+        created: The field that says when a row was created, which never changes.
         content_of: Returns what is selected of a row.
     """
 
@@ -51,11 +45,11 @@ class Comparison:
     content_of: Callable[[Row], bytes]
 
     @property
-    def rows_a_page(self) -> int:
-        """How many rows a page of its own begins with.
+    def rows_per_block(self) -> int:
+        """How many rows a block has at first.
 
-        Ids that are numbers rise, so a page that is full stays as it is. New rows with other ids
-        may come anywhere: there is room for as many in each page before it takes two requests.
+        Ids that are numbers rise, so a block that is full stays as it is. New rows with other ids
+        may come anywhere: a block has room for as many before it takes two requests.
         """
         return self.page_size if self.order is int else max(self.page_size // 2, 1)
 
@@ -65,50 +59,46 @@ class Compared:
     """A page that was compared with what was printed before.
 
     Attributes:
-        changed: The rows that have to be printed: those of all pages with a change.
-        held: Which of the pages that state holds are to be replaced, by their place.
-        added: What else was read, and counts with the new pages.
-        gone: How many rows are not listed any more.
+        changed: The rows that have to be printed: all rows of the blocks with a change.
+        replaced: What is now to be stored of a block, by its index.
+        new: What else was read.
+        missing: How many rows are not listed any more.
     """
 
     changed: list[Row]
-    held: dict[int, Fingerprint] = field(default_factory=dict)
-    added: list[Fingerprint] = field(default_factory=list)
-    gone: int = 0
+    replaced: dict[int, Block] = field(default_factory=dict)
+    new: list[Block] = field(default_factory=list)
+    missing: int = 0
 
 
 class Fingerprints:
     """What was printed of the rows of one stream, as one read of it goes on.
 
-    Rows are counted once they are older than what the next run reads by their date: up to then they
-    are printed in each run anyway.
+    Rows count once the next run does not read them as new ones. Up to then each run prints them.
 
     Args:
         comparison: How rows are compared.
-        held: What earlier reads have printed, in the order of ids.
-        added: What the interrupted read that this one resumes has found new.
+        stored: What earlier reads have printed, in the order of ids.
+        new: What else the interrupted read has printed that this one resumes.
 
     Raises:
         TolokaError: If their ids cannot be ids of the stream.
     """
 
     def __init__(
-        self,
-        comparison: Comparison,
-        held: Iterable[Fingerprint] = (),
-        added: Iterable[Fingerprint] = (),
+        self, comparison: Comparison, stored: Iterable[Block] = (), new: Iterable[Block] = ()
     ) -> None:
         self._comparison = comparison
+        self._order = comparison.order
         self._created_of = attribute_of(comparison.created)
-        self._held = list(held)
-        self._added: dict[str, Fingerprint] = {}
-        for one in added:
-            self._add(one)
-        order = comparison.order
+        self._stored = list(stored)
+        self._new: dict[str, Block] = {}
+        for block in new:
+            _add(block, self._new)
         try:
-            self._lasts = [order(one.last) for one in self._held] if order else []
+            self._last_ids = [self._order(b.last_id) for b in self._stored] if self._order else []
         except ValueError:
-            msg = "Invalid state: `pages` holds something that is no ID. Remove `pages`"
+            msg = "Invalid state: `blocks` holds something that is no ID. Remove `blocks`"
             raise TolokaError(msg) from None
 
     def cut(self, ranges: Sequence[Range]) -> tuple[Range, ...]:
@@ -117,143 +107,140 @@ class Fingerprints:
 
     def _cut(self, one: Range) -> Iterator[Range]:
         after, rows = one.after, 0
-        for place in self._places_within(one):
-            rows += self._held[place].rows
-            is_last = place + 1 == len(self._held)  # what is after it is read with it
-            if not is_last and rows + self._held[place + 1].rows > self._comparison.page_size:
-                yield Range(after, self._held[place].last)
-                after, rows = self._held[place].last, 0
+        for index in self._ending_within(one):
+            block = self._stored[index]
+            rows += block.rows
+            is_last = index + 1 == len(self._stored)  # what comes after it is read with it
+            if not is_last and rows + self._stored[index + 1].rows > self._comparison.page_size:
+                yield Range(after, block.last_id)
+                after, rows = block.last_id, 0
         yield Range(after, one.until)
 
-    def _places_within(self, one: Range) -> range:
-        """Return the places of the pages that end before a range does, but not before it begins."""
-        order = self._comparison.order
-        if order is None:
+    def _ending_within(self, one: Range) -> range:
+        """Return the indexes of the blocks that end within a range, and before its end."""
+        if self._order is None:
             return range(0)
-        first = bisect_right(self._lasts, order(one.after)) if one.after else 0
-        end = bisect_left(self._lasts, order(one.until)) if one.until else len(self._lasts)
-        return range(first, end)
+        first = bisect_right(self._last_ids, self._order(one.after)) if one.after else 0
+        end = bisect_left(self._last_ids, self._order(one.until)) if one.until else None
+        return range(first, len(self._last_ids) if end is None else end)
 
     def compare(self, read: ReadPage, latest: str) -> Compared:
         """Find the rows of a page that have to be printed.
 
         Args:
             read: The page.
-            latest: The latest date that the bookmark can move to.
+            latest: The latest date that the bookmark can move to: rows that were created later are
+                new ones for the next run.
         """
         if read.listing.cut:
             return self._older(read)
-        # The others are what has changed of rows that are not compared.
-        return Compared(read.page.rows) if read.listing.number else self._new(read, latest)
+        # Lists other than the first are of rows that are not compared, and changed by date.
+        return Compared(read.page.rows) if read.listing.number else self._newer(read, latest)
 
-    def _new(self, read: ReadPage, latest: str) -> Compared:
-        rows = read.page.rows
-        old = [
+    def _newer(self, read: ReadPage, latest: str) -> Compared:
+        pairs = [
             (id_, row)
-            for id_, row in zip(read.page.ids, rows, strict=True)
+            for id_, row in zip(read.page.ids, read.page.rows, strict=True)
             if (created := getattr(row, self._created_of)) and created <= latest
         ]
-        added: list[Fingerprint] = []
-        for place, group in itertools.groupby(old, lambda pair: self._place(pair[0])):
-            of_page = list(group)
-            if place < len(self._held):
-                added.append(self._fingerprint(self._held[place].last, [row for _, row in of_page]))
+        new: list[Block] = []
+        for index, group in itertools.groupby(pairs, lambda pair: self._index(pair[0])):
+            of_block = list(group)
+            if index < len(self._stored):
+                new.append(self._block(self._stored[index].last_id, of_block))
             else:
-                added += self._pages_of(of_page, read.page.ids[-1])
-        return Compared(rows, added=added)
+                new += self._blocks(of_block, read.page.ids[-1])
+        return Compared(read.page.rows, new=new)
 
     def _older(self, read: ReadPage) -> Compared:
-        rows_at: dict[int, list[tuple[str, Row]]] = {}
+        pairs_at: dict[int, list[tuple[str, Row]]] = {}
         for id_, row in zip(read.page.ids, read.page.rows, strict=True):
-            rows_at.setdefault(self._place(id_), []).append((id_, row))
-        whole = self._whole(read)
-        changed: list[Row] = []
-        held: dict[int, Fingerprint] = {}
-        added: list[Fingerprint] = []
-        gone = 0
-        for place in sorted({*rows_at, *whole}):
-            pairs = rows_at.get(place, [])
-            rows = [row for _, row in pairs]
-            if place in whole:
-                before = self._held[place]
-                now = self._fingerprint(before.last, rows)
+            pairs_at.setdefault(self._index(id_), []).append((id_, row))
+        complete = self._complete(read)
+        result = Compared([])
+        missing = 0
+        for index in sorted({*pairs_at, *complete}):
+            pairs = pairs_at.get(index, [])
+            if index in complete:
+                before = self._stored[index]
+                now = self._block(before.last_id, pairs)
                 if now == before:
                     continue
-                held[place] = now
-                gone += max(before.rows - now.rows, 0)
-            else:  # it is new, or has become more than a page
-                is_known, is_end = place < len(self._held), place < whole.stop
-                last = self._held[place].last if is_known and is_end else read.page.ids[-1]
-                added += self._pages_of(pairs, last)
-                if is_known:
-                    held[place] = Fingerprint(self._held[place].last)
-            changed += rows
-        return Compared(changed, held, added, gone)
+                result.replaced[index] = now
+                missing += max(before.rows - now.rows, 0)
+            elif index < len(self._stored):  # it takes more than a request by now
+                block = self._stored[index]
+                last_id = block.last_id if index < complete.stop else read.page.ids[-1]
+                result.new.extend(self._blocks(pairs, last_id))
+                result.replaced[index] = Block(block.last_id)  # all of its rows are among the new
+            else:
+                result.new.extend(self._blocks(pairs, read.page.ids[-1]))
+            result.changed.extend(row for _, row in pairs)
+        return Compared(result.changed, result.replaced, result.new, missing)
 
-    def _whole(self, read: ReadPage) -> range:
-        """Return the places of the pages that are within a page that was read now."""
-        order = self._comparison.order
-        after, until = read.range.after, _end_of(read)
-        if order is None:
-            return range(len(self._held) if after is None and until is None else 0)
-        first = bisect_left(self._lasts, order(after)) + 1 if after else 0
-        return range(first, bisect_right(self._lasts, order(until)) if until else len(self._held))
+    def _complete(self, read: ReadPage) -> range:
+        """Return the indexes of the blocks of which a page has all rows."""
+        after = read.range.after
+        until = read.page.ids[-1] if read.left else read.range.until
+        if self._order is None:
+            return range(len(self._stored) if after is None and until is None else 0)
+        first = bisect_left(self._last_ids, self._order(after)) + 1 if after else 0
+        end = bisect_right(self._last_ids, self._order(until)) if until else None
+        return range(first, len(self._last_ids) if end is None else end)
 
-    def _place(self, id_: str) -> int:
-        """Return the place of the page that an id is in; one too many if it is after all pages."""
-        order = self._comparison.order
-        return bisect_left(self._lasts, order(id_)) if order else 0
+    def _index(self, id_: str) -> int:
+        """Return the index of the block that an id is in; past the last one: of none."""
+        return bisect_left(self._last_ids, self._order(id_)) if self._order else 0
 
-    def _pages_of(self, pairs: Sequence[tuple[str, Row]], last: str) -> Iterator[Fingerprint]:
-        """Yield fingerprints of new pages for rows, the last of which reaches up to an id."""
-        size = self._comparison.rows_a_page
+    def _blocks(self, pairs: Sequence[tuple[str, Row]], last_id: str) -> Iterator[Block]:
+        """Yield new blocks, the last of which reaches up to an id."""
+        size = self._comparison.rows_per_block
         for start in range(0, len(pairs), size):
             part = pairs[start : start + size]
-            end = part[-1][0] if start + size < len(pairs) else last
-            yield self._fingerprint(end, [row for _, row in part])
+            yield self._block(part[-1][0] if start + size < len(pairs) else last_id, part)
 
-    def _fingerprint(self, last: str, rows: Sequence[Row]) -> Fingerprint:
-        hashes = sum(_hash(self._comparison.content_of(row)) for row in rows)
-        return Fingerprint(last, len(rows)).plus(Fingerprint("", 0, hashes))
+    def _block(self, last_id: str, pairs: Sequence[tuple[str, Row]]) -> Block:
+        contents = (self._comparison.content_of(row) for _, row in pairs)
+        return Block(last_id).plus(len(pairs), sum(map(_hash, contents)))
 
     def written(self, compared: Compared) -> None:
-        """Note that a page was written."""
-        for place, now in compared.held.items():
-            self._held[place] = now
-        for one in compared.added:
-            self._add(one)
-
-    def _add(self, one: Fingerprint) -> None:
-        self._added[one.last] = one.plus(self._added.get(one.last, Fingerprint(one.last)))
+        """Note that the rows of a page were written."""
+        for index, block in compared.replaced.items():
+            self._stored[index] = block
+        for block in compared.new:
+            _add(block, self._new)
 
     @property
-    def held(self) -> Pages:
-        """What was printed of each page, as far as it was compared; else what is held of it."""
-        return Pages(self._comparison.signature, tuple(self._held))
+    def stored(self) -> Blocks:
+        """What was printed of the blocks that state held, by this read if it has come to them."""
+        return Blocks(self._comparison.signature, tuple(self._stored))
 
     @property
-    def added(self) -> tuple[Fingerprint, ...]:
-        """What this read has found that is in none of these."""
-        return tuple(self._added.values())
+    def new(self) -> tuple[Block, ...]:
+        """What else this read has printed."""
+        return tuple(self._new.values())
 
-    def finished(self) -> Pages:
-        """Return what was printed of each page, now that all of them were read."""
-        for one in self._held:
-            self._add(one)
-        order = self._comparison.order
-        pages: list[Fingerprint] = []
-        for one in sorted(self._added.values(), key=lambda one: order(one.last) if order else 0):
-            is_room = pages and pages[-1].rows + one.rows <= self._comparison.rows_a_page
-            if pages and (is_room or order is None):
-                pages[-1] = one.plus(pages[-1])
-            elif one.rows:
-                pages.append(one)
-        return Pages(self._comparison.signature, tuple(pages))
+    def finished(self) -> Blocks:
+        """Return what is to be stored after the whole list was read."""
+        found = dict(self._new)
+        for block in self._stored:
+            _add(block, found)
+        order = self._order
+        blocks: list[Block] = []
+        for block in (
+            sorted(found.values(), key=lambda b: order(b.last_id)) if order else found.values()
+        ):
+            is_room = blocks and blocks[-1].rows + block.rows <= self._comparison.rows_per_block
+            if blocks and (is_room or order is None):
+                blocks[-1] = block.plus(blocks[-1].rows, blocks[-1].hash)
+            elif block.rows:
+                blocks.append(block)
+        return Blocks(self._comparison.signature, tuple(blocks))
 
 
-def _end_of(read: ReadPage) -> str | None:
-    """Return the id up to which a page holds all rows; `None`: to the end of the list."""
-    return read.page.ids[-1] if read.left else read.range.until
+def _add(block: Block, to: dict[str, Block]) -> None:
+    known = to.get(block.last_id, Block(block.last_id))
+    to[block.last_id] = block.plus(known.rows, known.hash)
 
 
 def _hash(content: bytes) -> int:

@@ -116,8 +116,8 @@ class Pass:
             compared = self._fingerprints.compare(read, self._progress.latest(self._began()))
             rows = compared.changed
             self._write_rows(rows)
-            self._fingerprints.written(compared)  # now, and not if a stop comes in between
-            self._report.gone += compared.gone
+            self._fingerprints.written(compared)  # not if a stop comes in between
+            self._report.missing += compared.missing
         else:
             self._write_rows(rows)
         self._remaining.written(read)

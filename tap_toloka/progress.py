@@ -10,7 +10,7 @@ from tap_toloka import dates
 from tap_toloka.account import combined
 from tap_toloka.errors import TolokaError
 from tap_toloka.fingerprints import Fingerprints
-from tap_toloka.state import MOST_SKIPPED, Bookmark, Pages, Start, Unfinished
+from tap_toloka.state import MOST_SKIPPED, Blocks, Bookmark, Start, Unfinished
 
 if t.TYPE_CHECKING:
     import logging
@@ -103,20 +103,19 @@ class Progress:
 
     @cached_property
     def fingerprints(self) -> Fingerprints | None:
-        """What was printed of each page; `None`: rows are not compared.
+        """What was printed of the rows; `None`: they are not compared.
 
         Raises:
             TolokaError: If state holds something else.
         """
         if self._comparison is None or not self._compares:
             return None
-        held = Pages.of(self._state.get("pages", []))
-        if self.is_first:  # then all rows are read as new ones
-            held = Pages(held.signature)
-        if held.signature != self._comparison.signature:
+        stored = Blocks.of(self._state.get("blocks", []))
+        if stored.signature != self._comparison.signature:
             return Fingerprints(self._comparison)
-        added = self.unfinished.pages if self.unfinished else ()
-        return Fingerprints(self._comparison, held.pages, added)
+        new = self.unfinished.blocks if self.unfinished else ()
+        # In a first read all rows are new.
+        return Fingerprints(self._comparison, () if self.is_first else stored.blocks, new)
 
     @cached_property
     def owners_left(self) -> Collection[str]:
@@ -188,11 +187,16 @@ class Progress:
             )
             return
         since = f"since {self.start.date}" if self.start else "from the beginning"
+        if self.fingerprints and not self.is_first:
+            since += ", and comparing older rows"
         if self._filters_changed:
             msg = "Filters of %s changed since the last run: starting over, reading %s"
             self._logger.warning(msg, self._name, since)
         else:
             self._logger.info("Reading %s %s", self._name, since)
+        if self.fingerprints and not self.is_first and not self.fingerprints.stored.blocks:
+            msg = "Printing all rows of %s once: settings or schema have changed, or the tap is new"
+            self._logger.info(msg, self._name)
 
     def check(self, clock: Clock) -> None:
         """Refuse a bookmark in the future: rows created before it would never be read.
@@ -230,7 +234,7 @@ class Progress:
             refused: Owners of lists that could not be read, and whether rows are missing.
         """
         if not self._is_incremental:
-            self._keep_pages(Pages())
+            self._replace_blocks(Blocks())
         if not self._is_incremental or remaining.begun is None:
             return
         missing = [owner for owner, is_missing in refused.items() if is_missing]
@@ -244,10 +248,10 @@ class Progress:
             left=tuple(part for part in remaining.parts() if part.owner not in refused),
             skipped=tuple(skipped[: MOST_SKIPPED + 1]),
             filters=self._filters,
-            pages=self.fingerprints.added if self.fingerprints else (),
+            blocks=self.fingerprints.new if self.fingerprints else (),
         )
         self._keep_account()
-        self._keep_pages(self.fingerprints.held if self.fingerprints else Pages())
+        self._replace_blocks(self.fingerprints.stored if self.fingerprints else Blocks())
         # Meltano merges the state of a full refresh into the one before: a bookmark that is not
         # there would be the old one.
         self._state.setdefault("replication_key_value", None)
@@ -264,7 +268,7 @@ class Progress:
         """
         if not self._is_incremental:
             self._keep_account()
-            self._keep_pages(Pages())
+            self._replace_blocks(Blocks())
             return
         self._state.pop("unfinished", None)
         greatest, began, skipped = self._as_one_read(greatest, run_began, skipped)
@@ -282,12 +286,12 @@ class Progress:
         moved = self._bookmark.moved(greatest, began, unread)
         if moved.value:
             moved.write(self._state)
-            self._keep_pages(self.fingerprints.finished() if self.fingerprints else Pages())
+            self._replace_blocks(self.fingerprints.finished() if self.fingerprints else Blocks())
 
-    def _keep_pages(self, pages: Pages) -> None:
-        """Keep what was printed: nothing counts any more that another run has printed since."""
+    def _replace_blocks(self, blocks: Blocks) -> None:
+        """Replace what state holds. A read that does not compare empties it, as it prints too."""
         if self._comparison is not None:
-            self._state["pages"] = pages.as_json()
+            self._state["blocks"] = blocks.as_json()
 
     def _keep_account(self) -> None:
         if self._given.account:

@@ -80,7 +80,7 @@ class StreamReport:
         requests: Requests that Toloka answered, for its own lists and for those that they were
             found by.
         misfits: Values that did not fit the schema and became null.
-        gone: Rows that were read in earlier runs, and are not listed any more.
+        missing: Rows that were printed by earlier runs, and are not listed any more.
         seconds: How long it took, once it has ended.
         failure: Why it could not be read to the end, in words.
         complete: Whether it was read to the end.
@@ -92,7 +92,7 @@ class StreamReport:
     rows: int = 0
     requests: int = 0
     misfits: int = 0
-    gone: int = 0
+    missing: int = 0
     seconds: float = 0.0
     failure: str = ""
     complete: bool = False
@@ -118,8 +118,8 @@ class StreamReport:
         remarks = []
         if self.misfits:
             remarks.append(f"{counted(self.misfits, 'value')} did not fit the schema")
-        if self.gone:
-            remarks.append(f"{counted(self.gone, 'row')} no longer listed")
+        if self.missing:
+            remarks.append(f"{counted(self.missing, 'row')} no longer listed")
         if unfinished and self.begun and not self.complete:
             remarks.append("the next run reads the rest")
         if self.failure:

@@ -21,16 +21,16 @@ A run that was interrupted leaves `unfinished` beside the bookmark, which it doe
     "unfinished": {"bookmark": "2026-11-23T08:00:00.000Z", "since": "gt 2026-11-23T08:00:00.000Z",
                    "began": "2026-11-24T08:00:00.000Z", "greatest": "2026-11-24T07:58:13.000Z",
                    "begun": ["36502", 0], "left": [["36502", 0, "0000a1--01", ""]],
-                   "skipped": [], "filters": []}
+                   "skipped": [], "filters": [], "blocks": []}
 
 Lists are read in an order that does not change, so what is left of that read are the lists after
 `begun`, and the parts in `left` of those before. The next run reads these, with the same start,
 and moves the bookmark to where that run would have moved it. If that run began long ago, it then
 reads what is new since.
 
-Of rows that can change without a date, state holds what was printed of each page, see `Pages`:
+Of lists whose rows can change without a date, state holds what was printed, see `Blocks`:
 
-    "pages": ["b4e1a0c2d9f8", "36502 300 Vq3ZbA0k", "37110 300 9fUQx-bC", "37450 212 0aSWmr1T"]
+    "blocks": ["b4e1a0c2d9f8", "36502 300 Vq3ZbA0k", "37110 300 9fUQx-bC", "37450 212 0aSWmr1T"]
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _KEYS = frozenset(
         "account",
         "skipped",
         "unfinished",
-        "pages",
+        "blocks",
     }
 )
 _MARKERS = frozenset({"progress_markers", "replication_key_signpost", "starting_replication_value"})
@@ -106,59 +106,58 @@ class Part(t.NamedTuple):
     until: str
 
 
-class Fingerprint(t.NamedTuple):
-    """What was printed of one page: the rows after the page before it, up to an id.
+class Block(t.NamedTuple):
+    """What was printed of a part of a list: the rows after the block before it, up to an id.
 
     Attributes:
-        last: The id of its last row, or of a row that was there once.
+        last_id: The id of its last row, or of a row that was there once.
         rows: How many rows it has.
         hash: The sum of the hashes of these rows, so that they can be added in any order.
     """
 
-    last: str
+    last_id: str
     rows: int = 0
     hash: int = 0
 
     @classmethod
-    def of(cls, text: str) -> Fingerprint:
+    def of(cls, text: str) -> Block:
         """Read what `str` returned.
 
         Raises:
             ValueError: If it is not that.
         """
-        last, rows, hash_ = _text(text).rsplit(" ", 2)
+        last_id, rows, hash_ = _text(text).rsplit(" ", 2)
         digest = base64.urlsafe_b64decode(hash_)
-        if not last or not rows.isdecimal() or len(digest) != HASH_BYTES:
-            msg = f"{text!r} is no page"
+        if not last_id or not rows.isdecimal() or len(digest) != HASH_BYTES:
+            msg = f"{text!r} is no block"
             raise ValueError(msg)
-        return cls(last, int(rows), int.from_bytes(digest, "big"))
+        return cls(last_id, int(rows), int.from_bytes(digest, "big"))
 
     def __str__(self) -> str:
         digest = self.hash.to_bytes(HASH_BYTES, "big")
-        return f"{self.last} {self.rows} {base64.urlsafe_b64encode(digest).decode()}"
+        return f"{self.last_id} {self.rows} {base64.urlsafe_b64encode(digest).decode()}"
 
-    def plus(self, other: Fingerprint) -> Fingerprint:
-        """Return what was printed of both, up to where this one reaches."""
-        hash_ = (self.hash + other.hash) % _HASHES
-        return self._replace(rows=self.rows + other.rows, hash=hash_)
+    def plus(self, rows: int, hash_: int) -> Block:
+        """Return the block with so many more rows, and the sum of their hashes."""
+        return self._replace(rows=self.rows + rows, hash=(self.hash + hash_) % _HASHES)
 
 
-class Pages(t.NamedTuple):
+class Blocks(t.NamedTuple):
     """What was printed of a list whose rows can change without a date.
 
-    It takes some 25 bytes for a page of 300 rows.
+    It takes some 25 bytes for 300 rows, or 80 if ids are text.
 
     Attributes:
-        signature: What is read and printed of a row, and by what settings, as a short text: pages
+        signature: What is read and printed of a row, and by what settings, as a short text: blocks
             of another one tell nothing. Empty if there are none.
-        pages: The pages, in the order of ids.
+        blocks: The blocks, in the order of ids.
     """
 
     signature: str = ""
-    pages: tuple[Fingerprint, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
     @classmethod
-    def of(cls, found: Sequence[str]) -> Pages:
+    def of(cls, found: Sequence[str]) -> Blocks:
         """Read what `as_json` returned.
 
         Raises:
@@ -167,12 +166,12 @@ class Pages(t.NamedTuple):
         if not isinstance(found, list):
             msg = "it is no list"
             raise ValueError(msg)  # noqa: TRY004  # callers turn it into one line
-        signature, *pages = map(_text, found) if found else [""]
-        return cls(signature, tuple(map(Fingerprint.of, pages)))
+        signature, *blocks = map(_text, found) if found else [""]
+        return cls(signature, tuple(map(Block.of, blocks)))
 
     def as_json(self) -> list[str]:
         """Return it as state holds it: a list, so that merging two states replaces it."""
-        return [self.signature, *map(str, self.pages)] if self.signature else []
+        return [self.signature, *map(str, self.blocks)] if self.signature else []
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ class Unfinished:
         left: What is left of this list and of those before it.
         skipped: Owners of lists that could not be read.
         filters: The filters that it read with, in their normal form.
-        pages: What it has printed of pages that the entry of the stream does not hold.
+        blocks: What it has printed that is not in the blocks of the entry of the stream.
     """
 
     bookmark: str | None
@@ -200,7 +199,7 @@ class Unfinished:
     left: tuple[Part, ...]
     skipped: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
-    pages: tuple[Fingerprint, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
     @classmethod
     def of(cls, found: Mapping[str, t.Any]) -> Unfinished:
@@ -226,7 +225,7 @@ class Unfinished:
             ),
             skipped=tuple(map(_text, found["skipped"])),
             filters={_text(name): _text(value) for name, value in found["filters"]},
-            pages=tuple(map(Fingerprint.of, found.get("pages", []))),
+            blocks=tuple(map(Block.of, found.get("blocks", []))),
         )
 
     def as_json(self) -> dict[str, t.Any]:
@@ -241,7 +240,7 @@ class Unfinished:
             # Always there, and no object, so that merging two states replaces them.
             "skipped": list(self.skipped),
             "filters": list(map(list, self.filters.items())),
-            "pages": list(map(str, self.pages)),
+            "blocks": list(map(str, self.blocks)),
         }
 
 
@@ -385,7 +384,7 @@ def _checked_entry(
             owner: date if date == "" else _checked_date(name, date)
             for owner, date in kept["skipped"].items()
         }
-    for key, kind in (("unfinished", Unfinished), ("pages", Pages)):
+    for key, kind in (("unfinished", Unfinished), ("blocks", Blocks)):
         try:
             if key in kept:
                 kept[key] = kind.of(kept[key]).as_json()

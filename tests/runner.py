@@ -88,10 +88,10 @@ class Run:
         return self.state["bookmarks"]["pools"].get("replication_key_value")
 
 
-def without_pages(state: Any) -> Any:
-    """Return a state without what it holds of compared pages, which depends on what is printed."""
+def without_blocks(state: Any) -> Any:
+    """Return a state without what was printed of compared rows, which depends on many settings."""
     bookmarks = {
-        name: {key: value for key, value in entry.items() if key != "pages"}
+        name: {key: value for key, value in entry.items() if key != "blocks"}
         for name, entry in state["bookmarks"].items()
     }
     return {**state, "bookmarks": bookmarks}

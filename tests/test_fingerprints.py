@@ -16,7 +16,7 @@ from tap_toloka.fetch import Listing, Range, ReadPage
 from tap_toloka.fingerprints import Comparison, Fingerprints
 from tap_toloka.pages import Page
 from tap_toloka.remaining import Remaining
-from tap_toloka.state import Fingerprint, Pages
+from tap_toloka.state import Block, Blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,18 +49,18 @@ class Warehouse:
     def __init__(self) -> None:
         self.rows: dict[int, Row] = {}
         self.loaded: dict[str, int] = {}
-        self.held: tuple[Fingerprint, ...] = ()
+        self.stored: tuple[Block, ...] = ()
         self.printed: list[str] = []
-        self.gone = 0
+        self.missing = 0
         self._bookmark = ""
 
     def read(self, latest: str, stops: Iterator[int], size: int = SIZE) -> None:
         """Read what is new and what is older, stopped after so many pages and resumed each time."""
         new, older = [Range()], [Range()]
-        added: tuple[Fingerprint, ...] = ()
-        self.printed, self.gone = [], 0
+        new_blocks: tuple[Block, ...] = ()
+        self.printed, self.missing = [], 0
         while new or older:
-            fingerprints = Fingerprints(comparison(size), self.held, added)
+            fingerprints = Fingerprints(comparison(size), self.stored, new_blocks)
             older = list(fingerprints.cut(older))
             for _ in range(next(stops)):
                 listing, parts = (NEW, new) if new else (OLDER, older)
@@ -68,10 +68,10 @@ class Warehouse:
                     page = self._page(listing, parts.pop(0), size)
                     parts += page.left
                     self._write(fingerprints, page, latest)
-            texts = fingerprints.held.as_json(), list(map(str, fingerprints.added))
-            self.held = Pages.of(json.loads(json.dumps(texts[0]))).pages
-            added = tuple(map(Fingerprint.of, texts[1]))
-        self.held = Fingerprints(comparison(size), self.held, added).finished().pages
+            texts = fingerprints.stored.as_json(), list(map(str, fingerprints.new))
+            self.stored = Blocks.of(json.loads(json.dumps(texts[0]))).blocks
+            new_blocks = tuple(map(Block.of, texts[1]))
+        self.stored = Fingerprints(comparison(size), self.stored, new_blocks).finished().blocks
         self._bookmark = latest
 
     def _page(self, listing: Listing, part: Range, size: int) -> ReadPage:
@@ -93,7 +93,7 @@ class Warehouse:
             if page.listing is OLDER:
                 self.printed.append(row.id)
         fingerprints.written(compared)
-        self.gone += compared.gone
+        self.missing += compared.missing
 
 
 _IDS = st.integers(1, 60)
@@ -109,7 +109,7 @@ _STEPS = st.lists(
 
 
 @given(_STEPS)
-def test_whatever_changes_and_stops_all_values_are_printed(
+def test_every_change_is_printed_however_often_a_run_is_stopped(
     steps: list[tuple[str, int, int]],
 ) -> None:
     warehouse, day = Warehouse(), 2
@@ -130,10 +130,10 @@ def test_whatever_changes_and_stops_all_values_are_printed(
     for _ in range(3):  # rows that came late can make a page too long, which is printed once more
         warehouse.read(f"{day:03}", iter([99]))
     assert warehouse.printed == [], "nothing has changed"
-    assert all(one.rows + two.rows > SIZE for one, two in pairwise(warehouse.held))
+    assert all(one.rows + two.rows > SIZE for one, two in pairwise(warehouse.stored))
 
 
-def test_only_the_page_with_a_change_is_printed() -> None:
+def test_only_the_block_with_a_change_is_printed() -> None:
     warehouse = Warehouse()
     warehouse.rows = {number: Row(str(number), "001") for number in range(1, 11)}
     warehouse.read("002", iter([9]))
@@ -147,10 +147,10 @@ def test_rows_of_the_last_minute_are_not_counted_yet() -> None:
     warehouse = Warehouse()
     warehouse.rows = {1: Row("1", "001"), 2: Row("2", "003")}
     warehouse.read("002", iter([9]))
-    assert [(one.last, one.rows) for one in warehouse.held] == [("2", 1)]
+    assert [(one.last_id, one.rows) for one in warehouse.stored] == [("2", 1)]
     warehouse.read("004", iter([9]))
     assert warehouse.printed == []
-    assert [(one.last, one.rows) for one in warehouse.held] == [("2", 2)]
+    assert [(one.last_id, one.rows) for one in warehouse.stored] == [("2", 2)]
 
 
 def test_rows_that_are_gone_are_counted_once() -> None:
@@ -162,11 +162,11 @@ def test_rows_that_are_gone_are_counted_once() -> None:
     gone = []
     for day in ("003", "004"):
         warehouse.read(day, iter([9]))
-        gone.append(warehouse.gone)
+        gone.append(warehouse.missing)
     assert gone == [4, 0]
 
 
-def test_a_page_that_became_too_long_is_printed_once_and_split() -> None:
+def test_a_block_that_became_too_long_is_printed_once_and_split() -> None:
     warehouse = Warehouse()
     warehouse.rows = {number: Row(str(number), "001") for number in (1, 2, 4)}
     warehouse.read("002", iter([9]))
@@ -176,7 +176,7 @@ def test_a_page_that_became_too_long_is_printed_once_and_split() -> None:
         warehouse.read(day, iter([9]))
         printed.append(warehouse.printed)
     assert printed == [["1", "2", "3", "4"], []]
-    assert warehouse.gone == 0
+    assert warehouse.missing == 0
 
 
 def test_what_changed_by_date_before_the_start_date_is_printed_and_not_counted() -> None:
@@ -185,11 +185,11 @@ def test_what_changed_by_date_before_the_start_date_is_printed_and_not_counted()
     compared = fingerprints.compare(page, "002")
     assert compared.changed == [Row("1", "001")]
     fingerprints.written(compared)
-    assert fingerprints.finished().pages == ()
+    assert fingerprints.finished().blocks == ()
 
 
-def test_small_pages_are_read_by_one_request() -> None:
-    held = [Fingerprint(str(last), rows) for last, rows in ((10, 1), (20, 2), (30, 3), (40, 1))]
+def test_small_blocks_are_read_by_one_request() -> None:
+    held = [Block(str(last), rows) for last, rows in ((10, 1), (20, 2), (30, 3), (40, 1))]
     fingerprints = Fingerprints(comparison(), held)
     assert fingerprints.cut([Range()]) == (Range(None, "20"), Range("20", "30"), Range("30", None))
     assert fingerprints.cut([Range("15", "35")]) == (
@@ -200,7 +200,7 @@ def test_small_pages_are_read_by_one_request() -> None:
 
 
 def test_parts_of_a_list_that_follow_each_other_are_one_in_state() -> None:
-    cuts = [Fingerprint(str(last), 3) for last in range(10, 100, 10)]
+    cuts = [Block(str(last), 3) for last in range(10, 100, 10)]
     cut = Fingerprints(comparison(), cuts).cut
     remaining = Remaining(str)
     (listing,) = remaining.listings([Listing(cut=cut)])
@@ -212,21 +212,19 @@ def test_parts_of_a_list_that_follow_each_other_are_one_in_state() -> None:
     assert left == [("", "20"), ("40", "50"), ("60", "")]
 
 
-def test_pages_of_100_000_pools_take_less_than_16_kb_of_state() -> None:
-    pages = Pages(
-        "b4e1a0c2d9f8", tuple(Fingerprint(str(n), 300, n) for n in range(10**8, 10**8 + 334))
-    )
+def test_blocks_of_100_000_pools_take_less_than_16_kb_of_state() -> None:
+    pages = Blocks("b4e1a0c2d9f8", tuple(Block(str(n), 300, n) for n in range(10**8, 10**8 + 334)))
     assert len(json.dumps(pages.as_json())) < 16_000 * 0.75  # with what else an entry holds
 
 
 @pytest.mark.parametrize(
     "text", ["", "1", "1 2", "1 x AAAAAAAA", "1 2 AAA", " 2 AAAAAAAA", "1 2 *"]
 )
-def test_what_is_no_page_is_refused(text: str) -> None:
+def test_what_is_no_block_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # several texts, none of which users see alone
-        Pages.of(["b4e1", text])
+        Blocks.of(["b4e1", text])
 
 
-def test_pages_whose_ids_cannot_be_ids_are_an_error_in_words() -> None:
-    with pytest.raises(TolokaError, match="Invalid state: `pages`"):
-        Fingerprints(comparison(), [Fingerprint("abc")])
+def test_blocks_whose_ids_cannot_be_ids_are_an_error_in_words() -> None:
+    with pytest.raises(TolokaError, match="Invalid state: `blocks`"):
+        Fingerprints(comparison(), [Block("abc")])

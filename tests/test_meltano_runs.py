@@ -80,7 +80,9 @@ def ago(**duration: float) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def test_later_runs_load_only_what_is_new_or_has_changed(project: Project, database: Database) -> None:
+def test_later_runs_load_only_what_is_new_or_has_changed(
+    project: Project, database: Database
+) -> None:
     old = [pool for pool in make_pools(100, seed=4) if pool["created"] < "2024"]
     assert len(old[0]["id"]) < len(old[-1]["id"])  # their order is not that of texts
     young = make_pool("3000100", ago(seconds=5), private_name="a NUL: \0")

@@ -19,7 +19,7 @@ from tests.runner import (
     requests_for_rows,
     run_inside,
     run_process,
-    without_pages,
+    without_blocks,
 )
 from toloka_emulator import Emulator, make_pool, make_pools
 
@@ -273,7 +273,7 @@ def test_a_catalog_may_declare_any_type_for_any_field(kind: dict[str, Any]) -> N
             pools["schema"]["properties"][field] = kind
             run = run_inside(config_for(emulator), catalog=catalog)
             assert run.records == plain.records
-            assert without_pages(run.state) == without_pages(plain.state)
+            assert without_blocks(run.state) == without_blocks(plain.state)
             assert run.schema["properties"][field] == kind
 
 

@@ -10,7 +10,7 @@ from singer_sdk.exceptions import ConfigurationError
 
 from tap_toloka.tap import TapToloka
 from tests.pool_streams import date_params
-from tests.runner import POOLS_PATH, config_for, run_inside, run_process, without_pages
+from tests.runner import POOLS_PATH, config_for, run_inside, run_process, without_blocks
 from toloka_emulator import REQUESTER, Emulator, Fault, make_pool
 
 
@@ -123,7 +123,7 @@ def test_progress_markers_of_an_interrupted_run_are_removed() -> None:
     with Emulator(pools=[make_pool("1", "2024-02-15T00:00:00")]) as emulator:
         run = run_inside(config_for(emulator), {"bookmarks": {"pools": bookmark}})
     assert run.ids == ["1"]
-    assert without_pages(run.state) == {
+    assert without_blocks(run.state) == {
         "bookmarks": {
             "pools": {
                 "replication_key": "created",

@@ -15,7 +15,7 @@ from hypothesis import given
 from tap_toloka.records import is_narrower, retyped
 from tap_toloka.streams.pools import Pools
 from tests.bare_server import bare_server
-from tests.runner import catalog_of, config_for, expected, run_inside, run_process, without_pages
+from tests.runner import catalog_of, config_for, expected, run_inside, run_process, without_blocks
 from toloka_emulator import Emulator, make_pool, make_pools
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def emulator() -> Iterator[Emulator]:
 @pytest.fixture(scope="module")
 def plain(emulator: Emulator) -> Any:
     """Return the state after a run without maps."""
-    return without_pages(run_inside(config_for(emulator)).state)
+    return without_blocks(run_inside(config_for(emulator)).state)
 
 
 def without_nulls(row: Row) -> Row:
@@ -101,7 +101,7 @@ def test_a_map_changes_records_and_neither_what_is_read_nor_the_bookmark(
 
     found = [without_nulls(record) for record in run.records]
     assert sorted(found, key=order) == sorted(wanted, key=order)
-    assert without_pages(run.state) == plain
+    assert without_blocks(run.state) == plain
     assert set(run.records[0]) <= run.schema["properties"].keys()
     again = run_inside(config_for(emulator, stream_maps={"pools": stream_map}), run.state)
     assert len(again.records) < 30
@@ -113,7 +113,7 @@ def test_a_map_that_filters_sees_fields_that_it_removes(emulator: Emulator, plai
     opened = {row["id"] for row in emulator.pools.rows() if row["status"] == "OPEN"}
     assert {*run.ids} == opened
     assert 0 < len(opened) < len(POOLS)
-    assert without_pages(run.state) == plain
+    assert without_blocks(run.state) == plain
 
 
 def test_a_map_for_all_streams_needs_no_stream_to_be_selected(emulator: Emulator) -> None:
@@ -190,7 +190,7 @@ def test_values_are_printed_in_the_type_that_the_catalog_declares(
             row[name] = converted(row[name])
     assert run.records == rows
     assert any(row.get(name) is not None for row in rows)
-    assert without_pages(run.state) == plain
+    assert without_blocks(run.state) == plain
     assert run.schema["properties"][name] == declared
 
 

@@ -22,7 +22,7 @@ from tests.expected_rows import (
     printed,
 )
 from tests.filter_settings import as_parameter, every_filter, owners_in
-from tests.runner import catalog_of, config_for, discovered, in_one_form, run_inside, without_pages
+from tests.runner import catalog_of, config_for, discovered, in_one_form, run_inside, without_blocks
 from toloka_emulator import POOL_IDS, Emulator, make_rows
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def test_a_second_run_reads_only_what_is_new(stream: type[TolokaStream]) -> None
         assert first.state is not None
         entry = {**first.state["bookmarks"][stream.name]}
         assert entry.pop("account")["requester_id"]
-        assert bool(entry.pop("pages", None)) == stream.changes_without_date
+        assert bool(entry.pop("blocks", None)) == stream.changes_without_date
         assert entry == bookmark
         again = keys_of_a_later_run(stream, emulator, newest)
         second = run_inside(config, first.state, stream=stream.name)
@@ -252,7 +252,7 @@ def test_a_full_table_is_read_whole_and_leaves_the_bookmark(stream: type[TolokaS
         again = run_inside(config_for(emulator, start_date="2025-01-01"), first.state, catalog)
         assert keys_of(stream, again) == keys_of(stream, first)
         assert len(again.records) == len(first.records) > 0
-        assert without_pages(again.state) == without_pages(first.state)
+        assert without_blocks(again.state) == without_blocks(first.state)
 
 
 @every_stream
@@ -392,7 +392,7 @@ def test_rows_are_printed_the_same_with_stream_maps_and_versions(
     )
     assert others[1] == records
     assert [dict(record) for record in others[0]] == [dict(record) for record in records]
-    states = [without_pages(run.state) for run in (plain, looked, versioned)]
+    states = [without_blocks(run.state) for run in (plain, looked, versioned)]
     assert states == [states[0]] * 3
 
 

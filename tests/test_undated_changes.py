@@ -338,7 +338,7 @@ def test_rows_that_are_gone_are_counted_once(loaded: Loaded) -> None:
     runs = [first]
     for _ in range(2):
         runs.append(run_process(config=config, state=runs[-1].state))
-    assert "pools: 6 rows that were read before are not listed any more" in runs[1].log
+    assert "pools: no longer listed: 6 rows of earlier runs" in runs[1].log
     assert "6 rows no longer listed" in runs[1].log
     assert "no longer listed" not in runs[2].log
     assert runs[2].ids == []
@@ -389,7 +389,7 @@ def test_an_interrupted_run_does_not_print_again_what_it_has_compared(loaded: Lo
     assert last.state == resumed.state
 
 
-def test_pages_of_a_first_run_that_was_interrupted_count(loaded: Loaded) -> None:
+def test_what_a_first_run_printed_before_it_was_interrupted_counts(loaded: Loaded) -> None:
     _, config, _ = loaded
     config = {**config, "max_concurrency": 1}
     with stopped_after(3):
@@ -400,20 +400,20 @@ def test_pages_of_a_first_run_that_was_interrupted_count(loaded: Loaded) -> None
 
 
 @pytest.mark.parametrize(
-    "pages", ["text", {"a": 1}, ["b4e1", 7], ["b4e1", "no page"], ["b4e1", "x 1 AAAAAAAA"]]
+    "blocks", ["text", {"a": 1}, ["b4e1", 7], ["b4e1", "no block"], ["b4e1", "x 1 AAAAAAAA"]]
 )
-def test_pages_that_this_tap_did_not_write_are_an_error_in_words(
-    loaded: Loaded, pages: Any
+def test_blocks_that_this_tap_did_not_write_are_an_error_in_words(
+    loaded: Loaded, blocks: Any
 ) -> None:
     _, config, first = loaded
     assert first.state
     entry = first.state["bookmarks"]["pools"]
-    if isinstance(pages, list):
-        pages[0] = entry["pages"][0]
-    run = run_process(config=config, state={"bookmarks": {"pools": {**entry, "pages": pages}}})
+    if isinstance(blocks, list):
+        blocks[0] = entry["blocks"][0]
+    run = run_process(config=config, state={"bookmarks": {"pools": {**entry, "blocks": blocks}}})
     assert run.status == 1
     assert "Traceback" not in run.log
-    assert "`pages`" in run.failure
+    assert "`blocks`" in run.failure
     assert "Remove" in run.failure
 
 
