@@ -42,7 +42,7 @@ if t.TYPE_CHECKING:
     from tap_toloka.api import TolokaApi
     from tap_toloka.fetch import Reading, Source
     from tap_toloka.fitting import Row
-    from tap_toloka.lists import Found
+    from tap_toloka.lists import ParentCache
     from tap_toloka.output import LineWriter
     from tap_toloka.pages import LeaveOut, PageReader
     from tap_toloka.state import Start
@@ -66,7 +66,7 @@ class TolokaStream(TolokaList, Stream):
         writer: Where rows are printed.
         account: Returns the account that is read, as `tap_toloka.account` has it; empty if state
             is not kept.
-        found: What the streams of the run find lists by.
+        parents: Parents that the streams of the run list by.
     """
 
     primary_keys: tuple[str, ...] = ("id",)
@@ -79,13 +79,13 @@ class TolokaStream(TolokaList, Stream):
         connect: Callable[[], TolokaApi],
         writer: LineWriter,
         account: Callable[[], Mapping[str, str]],
-        found: Found,
+        parents: ParentCache,
     ) -> None:
         super().__init__(tap)
         self._connect = connect
         self._writer = writer
         self._account = account
-        self._lists = partial(ListReader, connect, self.config, self.logger, found=found)
+        self._lists = partial(ListReader, connect, self.config, self.logger, parents=parents)
         self._began = monotonic()
         self.warned_of_missing = False
         """Whether nothing was found of a pool, project, ... that a filter names."""

@@ -59,8 +59,8 @@ class Listing:
             all of its rows are printed.
         number: Which of the lists of its owner, from 0.
         ranges: Which parts of it are read.
-        instead: The lists by which it is read on if its first page is not all, each from there on;
-            empty: it is read to its end itself.
+        instead: Lists by which to read on if this one has more than a page; each starts after the
+            last id of that page. Empty: it is read to its end itself.
     """
 
     path: Mapping[str, str] = field(default_factory=dict)

@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
     from tap_toloka.splitting import Order
 
 
-_Found = t.TypeVar("_Found")
+_Parent = t.TypeVar("_Parent")
 
 
 class _Schemas(SchemaDirectory):
@@ -176,32 +176,33 @@ class TolokaList:
         return Source(cls.path, params, cls.id_field or "", new_cursor)
 
 
-class Found:
-    """What streams find lists by, as the pools: each list of it is read once in a run.
+class ParentCache:
+    """Parents that the streams of a run list by, as pools: each list of them is read once.
 
-    A stream may so use what was read long before. Nothing is lost: no bookmark passes the begin of
-    the run, so a pool that was made or started after it is one that the next run finds and reads.
+    So a stream may use a list that was read long before. Nothing is lost: no bookmark passes the
+    begin of the run, so a pool that was made or started later is found and read by the next run.
     """
 
     def __init__(self) -> None:
-        self._found: dict[tuple[t.Any, ...], Sequence[t.Any]] = {}
+        self._lists: dict[tuple[t.Any, ...], Sequence[t.Any]] = {}
 
-    def once(
-        self, of: str, filters: Mapping[str, str], read: Callable[[], Sequence[_Found]]
-    ) -> Sequence[_Found]:
-        """Return what was found before, with the same filters or none; else read it, and keep it.
+    def get(
+        self, of: str, filters: Mapping[str, str], read: Callable[[], Sequence[_Parent]]
+    ) -> Sequence[_Parent]:
+        """Return a list; it is read if that was not done before.
 
         Args:
-            of: What is found.
-            filters: What is left out may be returned all the same.
-            read: Reads it.
+            of: What is listed.
+            filters: The filters that `read` uses. If there is a list without filters, that is
+                returned, so the caller has to filter.
+            read: Reads the list.
         """
         wanted = (of, *sorted(filters.items()))
         for key in ((of,), wanted):
-            if key in self._found:
-                return self._found[key]
-        found = self._found[wanted] = read()
-        return found
+            if key in self._lists:
+                return self._lists[key]
+        parents = self._lists[wanted] = read()
+        return parents
 
 
 class ListReader:
@@ -211,7 +212,7 @@ class ListReader:
         connect: Returns the client of Toloka's API.
         config: The settings of the tap.
         logger: The logger of the stream.
-        found: What the streams of the run find lists by.
+        parents: Parents that were listed before.
         limit: For a test of the connection: most rows of each list that others are found by.
         on_request: Called for each request that was answered, whichever list it was for.
     """
@@ -222,11 +223,11 @@ class ListReader:
         config: Mapping[str, t.Any],
         logger: logging.Logger,
         *,
-        found: Found,
+        parents: ParentCache,
         limit: int | None = None,
         on_request: Callable[[], None] = do_nothing,
     ) -> None:
-        self._found = found
+        self._parents = parents
         self._on_request = on_request
         self._connect = connect
         self._config = config
@@ -257,11 +258,11 @@ class ListReader:
             logger=self._logger,
         )
 
-    def once(
-        self, of: str, filters: Mapping[str, str], read: Callable[[], Sequence[_Found]]
-    ) -> Sequence[_Found]:
-        """Do as `Found.once`; in a test of the connection, just read."""
-        return read() if self.limit is not None else self._found.once(of, filters, read)
+    def parents(
+        self, of: str, filters: Mapping[str, str], read: Callable[[], Sequence[_Parent]]
+    ) -> Sequence[_Parent]:
+        """Return a list, as `ParentCache.get` does; in a test of the connection it is not whole."""
+        return read() if self.limit is not None else self._parents.get(of, filters, read)
 
     def rows(
         self,

@@ -20,8 +20,8 @@ if t.TYPE_CHECKING:
     from tap_toloka.state import Unfinished
 
 WHOLE = 100
-"""The number of a list that others are read instead of. Theirs are lower, so if it was the last one
-that was begun, none of them begins any more: those that are read have been noted as left."""
+"""The number of a whole list that may be read on by date (`Listing.instead`). Those have lower ones:
+once it was begun, resuming begins none of them; those under way are noted as left."""
 
 _List = tuple[str, int]
 """One list: its owner, and which of the owner's lists."""

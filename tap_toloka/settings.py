@@ -116,7 +116,7 @@ SETTINGS = th.PropertiesList(
         title="Lookback days",
         description=(
             "Number of days before the bookmark that incremental runs read again, to pick "
-            "up changes without a date, in streams for which `detect_changes` does not."
+            "up changes without a date, in streams that `detect_changes` does not cover."
         ),
     ),
     th.Property(
@@ -126,8 +126,8 @@ SETTINGS = th.PropertiesList(
         title="Detect changes",
         description=(
             "Find changes without a date in pools, trainings, projects and other lists of the "
-            "account, at one request per 300 rows of each list in every run. `false` "
-            "reads only rows that are new or have a date that says that they changed."
+            "account, at about one request per 300 rows of each in every run. `false` reads only "
+            "rows that are new or whose dates show a change."
         ),
     ),
     th.Property(

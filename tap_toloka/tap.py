@@ -26,7 +26,7 @@ from tap_toloka.api import TolokaApi
 from tap_toloka.command import JsonFile, TolokaCommand
 from tap_toloka.errors import FatalError, TolokaError
 from tap_toloka.hiding import hide, shortened
-from tap_toloka.lists import Found
+from tap_toloka.lists import ParentCache
 from tap_toloka.output import LineWriter
 from tap_toloka.report import RunReport, counted, why_failed
 from tap_toloka.signals import name_of_stop, on_stop
@@ -146,9 +146,9 @@ class TapToloka(Tap):
 
     @override  # the SDK asks for all streams here
     def discover_streams(self) -> list[TolokaStream]:
-        found = Found()
+        parents = ParentCache()
         return [
-            stream(self, lambda: self.api, self.message_writer, lambda: self.account, found)
+            stream(self, lambda: self.api, self.message_writer, lambda: self.account, parents)
             for stream in STREAMS
         ]
 

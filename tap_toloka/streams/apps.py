@@ -73,7 +73,7 @@ class AppByApp(TolokaStream):
     @override
     def listings(self, lists: ListReader) -> Iterator[Listing]:
         wanted = self.owners("app_project_id")
-        ids = lists.once(
+        ids = lists.parents(
             "app projects",
             {},
             lambda: [project["id"] for project in lists.rows(AppProjects, ("id",))],

@@ -52,7 +52,7 @@ class Pool(msgspec.Struct, frozen=True, gc=False):
         project_id: Its project.
         status: Its status.
         created: When it was created; `None`: unknown.
-        settled: When the last change can come of what has begun in it; `""`: unknown.
+        settled: The last time at which something in it can change once it is closed; `""`: unknown.
     """
 
     id: str
@@ -103,24 +103,24 @@ class PoolByPool(TolokaStream):
             or self.can_change_after(pool, start.date)
         ]
         self.owners_found = len(pools)
-        # Then all is requested at once, and a page that tells whether there is more would only be
-        # waited for.
-        older = sum(self._start_within(pool) is not None for pool in pools)
-        are_few = older * len(self.change_dates) <= self.config["max_concurrency"]
+        # If all lists by date fit into the connections at once, waiting for a first page would only
+        # take longer.
+        older = sum(self._start_in(pool) is not None for pool in pools)
+        fit_at_once = older * len(self.change_dates) <= self.config["max_concurrency"]
         for pool in pools:
             listing = Listing(params={"pool_id": pool.id}, owner=pool.id)
-            start = self._start_within(pool)
+            start = self._start_in(pool)
             if start is None:
                 yield self.filtered(listing, {})
             elif len(self.change_dates) == 1 or (
                 # Of one that was begun, state says by which of the lists.
-                are_few and pool.id not in self.progress.owners_left
+                fit_at_once and pool.id not in self.progress.owners_left
             ):
                 yield from self.changed_since(listing)
             else:
                 yield self._whole_or_changed_since(listing, start)
 
-    def _start_within(self, pool: Pool) -> Start | None:
+    def _start_in(self, pool: Pool) -> Start | None:
         """Return the date from which a pool is read; `None`: all of it is new."""
         start = self.progress.start_of(pool.id)
         return None if start is None or start.includes(pool.created) else start
@@ -155,7 +155,7 @@ def matching_pools(stream: TolokaStream, lists: ListReader) -> Sequence[Pool]:
         filters = {"id_gte": first}  # those before are not read
     if len(projects) == 1:
         filters["project_id"] = next(iter(projects))
-    pools = lists.once("pools", filters, lambda: _pools(lists, filters))
+    pools = lists.parents("pools", filters, lambda: _pools(lists, filters))
     if ids:
         pools = [pool for pool in pools if pool.id in ids]
     if lists.limit is None:

@@ -1,4 +1,4 @@
-"""What streams find lists by, as the pools, is read once in a run."""
+"""Parents that streams are listed by, as pools, are read once in a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_toloka.lists import Found
+from tap_toloka.lists import ParentCache
 from tap_toloka.streams.pool_by_pool import Pool
 from tap_toloka.streams.tasks import Tasks
 from tap_toloka.tap import TapToloka
@@ -37,7 +37,7 @@ def catalog_of_names(*names: str) -> dict[str, Any]:
 
 
 def lists_read(emulator: Emulator) -> Counter[str]:
-    """Count the requests for what streams find lists by."""
+    """Count the requests for lists of parents."""
     return Counter(name for r in emulator.requests for name in LISTS if r.path.endswith(f"/{name}"))
 
 
@@ -133,13 +133,13 @@ def test_a_run_that_goes_on_lists_only_the_pools_that_are_left_unless_all_are_kn
 
 
 def test_what_was_found_with_filters_is_not_taken_for_all() -> None:
-    found = Found()
-    assert found.once("pools", {"id_gte": "2"}, lambda: [2, 3]) == [2, 3]
-    assert found.once("pools", {"id_gte": "3"}, lambda: [3]) == [3]
-    assert found.once("pools", {"id_gte": "2"}, list) == [2, 3]
-    assert found.once("apps", {}, lambda: [5]) == [5]
-    assert found.once("pools", {}, lambda: [1, 2, 3]) == [1, 2, 3]
-    assert found.once("pools", {"id_gte": "3"}, list) == [1, 2, 3]
+    parents = ParentCache()
+    assert parents.get("pools", {"id_gte": "2"}, lambda: [2, 3]) == [2, 3]
+    assert parents.get("pools", {"id_gte": "3"}, lambda: [3]) == [3]
+    assert parents.get("pools", {"id_gte": "2"}, list) == [2, 3]
+    assert parents.get("apps", {}, lambda: [5]) == [5]
+    assert parents.get("pools", {}, lambda: [1, 2, 3]) == [1, 2, 3]
+    assert parents.get("pools", {"id_gte": "3"}, list) == [1, 2, 3]
 
 
 def test_a_hundred_thousand_pools_take_less_than_40_mb() -> None:
