@@ -20,8 +20,8 @@ if t.TYPE_CHECKING:
     from tap_toloka.state import Unfinished
 
 WHOLE = 100
-"""The number of a whole list that may be read on by date (`Listing.instead`). Those lists have lower
-ones: once it was begun, resuming begins none of them; those under way are noted as left."""
+"""The number of a whole list that may be read on by date (`Listing.instead`). Those lists have
+lower ones: once it was begun, resuming begins none of them; those under way are noted as left."""
 
 _List = tuple[str, int]
 """One list: its owner, and which of the owner's lists."""
