@@ -30,6 +30,7 @@ from tap_toloka.progress import Progress
 from tap_toloka.records import RecordWriter
 from tap_toloka.remaining import Remaining
 from tap_toloka.report import StreamReport, counted
+from tap_toloka.state import Start
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -45,7 +46,6 @@ if t.TYPE_CHECKING:
     from tap_toloka.lists import ParentCache
     from tap_toloka.output import LineWriter
     from tap_toloka.pages import LeaveOut, PageReader
-    from tap_toloka.state import Start
 
 _RECORD_SETTINGS = ("stream_map", "faker_", "flattening_")
 """How the settings begin that change what is printed of a row."""
@@ -126,18 +126,18 @@ class TolokaStream(TolokaList, Stream):
         If older rows are compared, they are in one list, but for those before `start_date`.
         """
         first, *others = self.change_dates
-        start = self.progress.start_of(listing.owner)
-        yield self.filtered(listing, since(first, start))
-        fingerprints, earliest = self.progress.fingerprints, self.progress.start_date
+        start, earliest = self.progress.start_of(listing.owner), self.progress.start_date
         if start is None:
+            yield self.filtered(listing, {})
             return
         older = until(first, start)
-        if fingerprints and not self.progress.is_first and (earliest or "") <= start.date:
-            compared = replace(listing, cut=fingerprints.cut)
-            yield self.filtered(compared, until(first, start, earliest))
+        if self.progress.compares_since(start):
+            yield from _compared(self, listing, start)
             if earliest is None:
                 return
             older = {f"{first}_lt": earliest}
+        else:
+            yield self.filtered(listing, since(first, start))
         for place, other in enumerate(others):
             leave_out = with_any_date_in(others[:place], start) if place else None
             one = replace(listing, leave_out=leave_out)
@@ -292,6 +292,7 @@ class TolokaStream(TolokaList, Stream):
                 if limit is None and self.progress.is_outdated(self.run_began):
                     del self.progress  # made anew, of what state holds now
                     self._read_once(limit, requests.increment, rows.increment)
+            _log_missing(self)
         finally:
             self.report.misfits = self._reader.misfits + self._records.misfits
 
@@ -327,13 +328,13 @@ class TolokaStream(TolokaList, Stream):
             complete = lists.complete and not reading.skipped
             if not one.rows and complete:
                 _warn_of_nothing(self)
-            self._conclude(one.greatest, reading, complete=complete)
+            self._conclude(one, reading, complete=complete)
 
-    def _conclude(self, greatest: str, reading: Reading, *, complete: bool) -> None:
+    def _conclude(self, one: Pass, reading: Reading, *, complete: bool) -> None:
         """Say what was read, now that all of it is written: ACTIVATE_VERSION, bookmark, STATE.
 
         Args:
-            greatest: The greatest value of the replication key; `""`: none.
+            one: What was written.
             reading: What was read, and which lists could not be.
             complete: Whether nothing was skipped, here or where lists were found.
 
@@ -341,11 +342,10 @@ class TolokaStream(TolokaList, Stream):
             RefusedError: If this key may read none of the lists, and that is new.
         """
         reading.warn_of_skipped()
-        _log_missing(self)
         if self._records.version is not None and _can_activate_version(self, complete=complete):
             self._records.activate_version()
         with self._writer.uninterrupted():
-            self.progress.move(greatest, self.run_began, reading.skipped)
+            self.progress.move(one.greatest, one.began, reading.skipped)
             self._write_state()
         if reading.denied:
             raise reading.denied  # the next run knows of these lists, and reads the others
@@ -368,6 +368,19 @@ def until(date: str, start: Start, earliest: str | None = None) -> dict[str, str
     """Return what is before a start as a filter by a date, from the earliest that counts."""
     before = {f"{date}_{_UNTIL[start.bound]}": start.date}
     return {f"{date}_gte": earliest, **before} if earliest else before
+
+
+def _compared(stream: TolokaStream, listing: Listing, start: Start) -> Iterator[Listing]:
+    """Split a list into what is new, and what is older and compared, if anything can be."""
+    date, earliest = stream.change_dates[0], stream.progress.start_date
+    fingerprints = stream.progress.fingerprints
+    if fingerprints and fingerprints.stored.blocks:
+        yield stream.filtered(listing, since(date, start))
+        older = replace(listing, cut=fingerprints.cut)
+        yield stream.filtered(older, until(date, start, earliest))
+    else:  # all rows are printed, as by a first run
+        all_since = Start("gte", earliest) if earliest else None
+        yield stream.filtered(listing, since(date, all_since))
 
 
 def _signature(stream: TolokaStream, properties: Mapping[str, t.Any]) -> str:
@@ -402,10 +415,12 @@ def warn_of_missing(stream: TolokaStream, name: str, missing: AbstractSet[str]) 
 def _log_missing(stream: TolokaStream) -> None:
     if stream.report.missing:
         stream.logger.info(
-            "%s: no longer listed: %s of earlier runs (deleted, or outside `filters`), which the "
-            "target keeps. FULL_TABLE with `emit_activate_version_messages` marks deleted ones",
+            "%s: %s of earlier runs no longer listed, and kept by the target: %s",
             stream.name,
             counted(stream.report.missing, "row"),
+            "deleted, or they do not match the filters any more"
+            if stream.filters_in_use
+            else "deleted. FULL_TABLE with `emit_activate_version_messages` marks such rows",
         )
 
 

@@ -167,11 +167,13 @@ class PageDecoder:
         strict = len(unknown) < _MOST_UNKNOWN and all(map(can_be_named, unknown))
         raw = {*self._ignored, *unknown} if strict else set()
         fields = {name: {} if name in loose else kind for name, kind in self._sent.items()}
-        row = row_type(fields, self._required, raw | self._added, strict=strict)
+        # In the same order in each process: rows are compared from run to run.
+        unchecked = sorted(raw | self._added)
+        row = row_type(fields, self._required, unchecked, strict=strict)
         return _Plan(
             self._layout.decoder(row),
             [attribute_of(name) for name in self._ignored & raw],
-            {name: attribute_of(name) for name in unknown & raw},
+            {name: attribute_of(name) for name in sorted(unknown & raw)},
             loose,
         )
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import sys
 import typing as t
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Range
@@ -24,6 +25,9 @@ if t.TYPE_CHECKING:
     from tap_toloka.fetch import ReadPage
     from tap_toloka.fitting import Row
     from tap_toloka.splitting import Order
+
+
+_NONE = Blocks()
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,14 @@ class Compared:
         changed: The rows that have to be printed: all rows of the blocks with a change.
         replaced: What is now to be stored of a block, by its index.
         new: What else was read.
+        inserted: New rows within stored blocks, each as a block of its own, and the index of that.
         missing: How many rows are not listed any more.
     """
 
     changed: list[Row]
     replaced: dict[int, Block] = field(default_factory=dict)
     new: list[Block] = field(default_factory=list)
+    inserted: list[tuple[int, Block]] = field(default_factory=list)
     missing: int = 0
 
 
@@ -78,32 +84,50 @@ class Fingerprints:
 
     Args:
         comparison: How rows are compared.
-        stored: What earlier reads have printed, in the order of ids.
+        stored: What earlier reads have printed.
         new: What else the interrupted read has printed that this one resumes.
+        bookmark: The bookmark in state. If it is not that of the blocks, someone has changed it,
+            and rows that a block lacks may just be newer.
 
     Raises:
         TolokaError: If their ids cannot be ids of the stream.
     """
 
     def __init__(
-        self, comparison: Comparison, stored: Iterable[Block] = (), new: Iterable[Block] = ()
+        self,
+        comparison: Comparison,
+        stored: Blocks = _NONE,
+        new: Iterable[Block] = (),
+        bookmark: str | None = None,
     ) -> None:
         self._comparison = comparison
         self._order = comparison.order
         self._created_of = attribute_of(comparison.created)
-        self._stored = list(stored)
+        self._stored, self._bookmark = list(stored.blocks), stored.bookmark
+        self._counts_missing = stored.bookmark == (bookmark or "")
         self._new: dict[str, Block] = {}
-        for block in new:
-            _add(block, self._new)
+        self._inserted: list[tuple[int, Block]] = []
+        self._most_rows = 0
         try:
-            self._last_ids = [self._order(b.last_id) for b in self._stored] if self._order else []
+            for block in new:
+                _add(block, self._new)
+                self._key(block.last_id)
+            self._last_ids = [self._key(block.last_id) for block in self._stored]
         except ValueError:
             msg = "Invalid state: `blocks` holds something that is no ID. Remove `blocks`"
             raise TolokaError(msg) from None
 
     def cut(self, ranges: Sequence[Range]) -> tuple[Range, ...]:
-        """Cut parts of the list of older rows, so that each is read by about one request."""
-        return tuple(itertools.chain.from_iterable(map(self._cut, ranges)))
+        """Cut parts of the list of older rows, so that each is read by about one request.
+
+        Raises:
+            TolokaError: If they cannot be parts of the list.
+        """
+        try:
+            return tuple(itertools.chain.from_iterable(map(self._cut, ranges)))
+        except ValueError:
+            msg = "Invalid state: `unfinished` holds something that is no ID. Remove `unfinished`"
+            raise TolokaError(msg) from None
 
     def _cut(self, one: Range) -> Iterator[Range]:
         after, rows = one.after, 0
@@ -120,8 +144,8 @@ class Fingerprints:
         """Return the indexes of the blocks that end within a range, and before its end."""
         if self._order is None:
             return range(0)
-        first = bisect_right(self._last_ids, self._order(one.after)) if one.after else 0
-        end = bisect_left(self._last_ids, self._order(one.until)) if one.until else None
+        first = bisect_right(self._last_ids, self._key(one.after)) if one.after else 0
+        end = bisect_left(self._last_ids, self._key(one.until)) if one.until else None
         return range(first, len(self._last_ids) if end is None else end)
 
     def compare(self, read: ReadPage, latest: str) -> Compared:
@@ -132,6 +156,8 @@ class Fingerprints:
             latest: The latest date that the bookmark can move to: rows that were created later are
                 new ones for the next run.
         """
+        if read.page.has_more:
+            self._most_rows = max(self._most_rows, len(read.page.ids))
         if read.listing.cut:
             return self._older(read)
         # Lists other than the first are of rows that are not compared, and changed by date.
@@ -143,14 +169,15 @@ class Fingerprints:
             for id_, row in zip(read.page.ids, read.page.rows, strict=True)
             if (created := getattr(row, self._created_of)) and created <= latest
         ]
-        new: list[Block] = []
-        for index, group in itertools.groupby(pairs, lambda pair: self._index(pair[0])):
-            of_block = list(group)
-            if index < len(self._stored):
-                new.append(self._block(self._stored[index].last_id, of_block))
-            else:
-                new += self._blocks(of_block, read.page.ids[-1])
-        return Compared(read.page.rows, new=new)
+        end = len(self._stored)
+        after = [pair for pair in pairs if self._index(pair[0]) == end]
+        inserted = [
+            (index, self._block(pair[0], [pair]))
+            for pair in pairs
+            if (index := self._index(pair[0])) < end
+        ]
+        new = list(self._blocks(after, read.page.ids[-1])) if after else []
+        return Compared(read.page.rows, new=new, inserted=inserted)
 
     def _older(self, read: ReadPage) -> Compared:
         pairs_at: dict[int, list[tuple[str, Row]]] = {}
@@ -176,7 +203,7 @@ class Fingerprints:
             else:
                 result.new.extend(self._blocks(pairs, read.page.ids[-1]))
             result.changed.extend(row for _, row in pairs)
-        return Compared(result.changed, result.replaced, result.new, missing)
+        return replace(result, missing=missing if self._counts_missing else 0)
 
     def _complete(self, read: ReadPage) -> range:
         """Return the indexes of the blocks of which a page has all rows."""
@@ -184,13 +211,16 @@ class Fingerprints:
         until = read.page.ids[-1] if read.left else read.range.until
         if self._order is None:
             return range(len(self._stored) if after is None and until is None else 0)
-        first = bisect_left(self._last_ids, self._order(after)) + 1 if after else 0
-        end = bisect_right(self._last_ids, self._order(until)) if until else None
+        first = bisect_left(self._last_ids, self._key(after)) + 1 if after else 0
+        end = bisect_right(self._last_ids, self._key(until)) if until else None
         return range(first, len(self._last_ids) if end is None else end)
 
     def _index(self, id_: str) -> int:
         """Return the index of the block that an id is in; past the last one: of none."""
-        return bisect_left(self._last_ids, self._order(id_)) if self._order else 0
+        return bisect_left(self._last_ids, self._key(id_)) if self._order else 0
+
+    def _key(self, id_: str) -> t.Any:  # noqa: ANN401  # what ids compare by
+        return self._order(id_) if self._order else 0
 
     def _blocks(self, pairs: Sequence[tuple[str, Row]], last_id: str) -> Iterator[Block]:
         """Yield new blocks, the last of which reaches up to an id."""
@@ -203,39 +233,61 @@ class Fingerprints:
         contents = (self._comparison.content_of(row) for _, row in pairs)
         return Block(last_id).plus(len(pairs), sum(map(_hash, contents)))
 
+    def begin(self, compared: Compared) -> None:
+        """Note that rows of a page may be written from now on: blocks are not what they were."""
+        for index, block in compared.replaced.items():
+            self._stored[index] = Block(block.last_id)
+
     def written(self, compared: Compared) -> None:
         """Note that the rows of a page were written."""
         for index, block in compared.replaced.items():
             self._stored[index] = block
         for block in compared.new:
             _add(block, self._new)
+        self._inserted += compared.inserted
 
     @property
     def stored(self) -> Blocks:
         """What was printed of the blocks that state held, by this read if it has come to them."""
-        return Blocks(self._comparison.signature, tuple(self._stored))
+        return Blocks(self._comparison.signature, tuple(self._stored), self._bookmark)
 
     @property
     def new(self) -> tuple[Block, ...]:
         """What else this read has printed."""
-        return tuple(self._new.values())
+        found = dict(self._new)
+        for index, block in self._inserted:
+            _add(block._replace(last_id=self._stored[index].last_id), found)
+        return tuple(found.values())
 
-    def finished(self) -> Blocks:
-        """Return what is to be stored after the whole list was read."""
+    def finished(self, bookmark: str | None) -> Blocks:
+        """Return what is to be stored after the whole list was read.
+
+        Args:
+            bookmark: The bookmark that the next run starts from.
+        """
         found = dict(self._new)
         for block in self._stored:
             _add(block, found)
-        order = self._order
-        blocks: list[Block] = []
-        for block in (
-            sorted(found.values(), key=lambda b: order(b.last_id)) if order else found.values()
-        ):
-            is_room = blocks and blocks[-1].rows + block.rows <= self._comparison.rows_per_block
-            if blocks and (is_room or order is None):
-                blocks[-1] = block.plus(blocks[-1].rows, blocks[-1].hash)
+        # Blocks may have been divided, so only now it is known where inserted rows belong.
+        last_ids = sorted(found, key=self._key)
+        keys = [self._key(last_id) for last_id in last_ids]
+        for _, block in self._inserted:
+            last_id = last_ids[bisect_left(keys, self._key(block.last_id))]
+            _add(block._replace(last_id=last_id), found)
+        joined = self._joined([found[last_id] for last_id in last_ids])
+        return Blocks(self._comparison.signature, tuple(joined), bookmark or "")
+
+    def _joined(self, blocks: Iterable[Block]) -> list[Block]:
+        """Join blocks that are small, so that together they are not longer than a response."""
+        most = min(self._comparison.rows_per_block, self._most_rows or sys.maxsize)
+        joined: list[Block] = []
+        for block in blocks:
+            is_room = joined and joined[-1].rows + block.rows <= most
+            if joined and (is_room or self._order is None):
+                joined[-1] = block.plus(joined[-1].rows, joined[-1].hash)
             elif block.rows:
-                blocks.append(block)
-        return Blocks(self._comparison.signature, tuple(blocks))
+                joined.append(block)
+        return joined
 
 
 def _add(block: Block, to: dict[str, Block]) -> None:

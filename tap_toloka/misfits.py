@@ -303,6 +303,11 @@ class Mending:
         self.misfits.setdefault(id(row), []).append(misfit)
         return msgspec.Raw(b"null")
 
+    def forget(self, rows: Iterable[object]) -> None:
+        """Forget what was set aside of rows that are left out."""
+        for row in rows:
+            self.misfits.pop(id(row), None)
+
     def fail(
         self, rows: Sequence[object], name_of: Callable[[int], str], *, all_misfits: bool
     ) -> None:
@@ -390,7 +395,8 @@ class MisfitLog:
 
 def as_field(misfits: Iterable[Misfit]) -> msgspec.Raw:
     """Return misfits as the value of `_misfits`."""
-    return msgspec.Raw(_object({misfit.path: _kept(misfit.value) for misfit in misfits}))
+    kept = {misfit.path: _kept(misfit.value) for misfit in misfits}
+    return msgspec.Raw(_object(dict(sorted(kept.items()))))
 
 
 def _kept(value: bytes) -> bytes:

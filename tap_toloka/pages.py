@@ -104,6 +104,7 @@ class PageReader:
         self._on_misfit = on_misfit
         self._added = frozenset(fields.added)
         self._hidden = fields.hidden.keys()
+        self._dates = frozenset(fields.dates)
         self._keeps_misfits = MISFITS in fields.printed
         self._unknown: set[str] = set()
         self._lock = Lock()
@@ -153,6 +154,7 @@ class PageReader:
             rows, has_more, mending = self._rows.read_deep(body, deep)
         names = _Names(self._layout, body, partial(self._notices.name_of, fields=fields))
         if mending.misfits or mending.wrong:
+            leave_out = leave_out and _unless_unknown(leave_out, mending, self._dates)
             self._note_misfits(rows, mending, names, leave_out)
         self._fill_in(rows, fields, names)
         self._notices.large(body, fields)
@@ -193,11 +195,13 @@ class PageReader:
         self, rows: list[Row], mending: Mending, names: _Names, leave_out: LeaveOut | None
     ) -> None:
         """Keep what was set aside in its row, and log it; or raise."""
-        if mending.wrong or self._on_misfit == "fail":
+        if leave_out:
+            mending.forget(filter(leave_out, rows))
+        if mending.wrong or (mending.misfits and self._on_misfit == "fail"):
             mending.fail(rows, names.of, all_misfits=self._on_misfit == "fail")
         for position, row in enumerate(rows):
             misfits = mending.misfits.get(id(row))
-            if not misfits or (leave_out and leave_out(row)):
+            if not misfits:
                 continue
             hidden = self._hidden if self._keeps_misfits else {one.path for one in misfits}
             kept = [one for one in misfits if one.path not in hidden]
@@ -224,6 +228,16 @@ class PageReader:
         if replaced:
             self._notices.replaced(replaced, result, fields)
         return result
+
+
+def _unless_unknown(leave_out: LeaveOut, mending: Mending, dates: Collection[str]) -> LeaveOut:
+    """Leave out no row with a date that does not fit: Toloka knows it, and we do not."""
+    unknown = {
+        row_id
+        for row_id, misfits in mending.misfits.items()
+        if any(misfit.path in dates for misfit in misfits)
+    }
+    return lambda row: id(row) not in unknown and leave_out(row)
 
 
 class _Names:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from contextlib import closing
 
+from tap_toloka import dates
 from tap_toloka.clock import monotonic
 from tap_toloka.pages import greatest_date
 from tap_toloka.report import HowFar
@@ -18,6 +19,7 @@ if t.TYPE_CHECKING:
 
     from tap_toloka.clock import Clock
     from tap_toloka.fetch import Reading, ReadPage
+    from tap_toloka.fingerprints import Compared, Fingerprints
     from tap_toloka.fitting import Row
     from tap_toloka.progress import Progress
     from tap_toloka.remaining import Remaining
@@ -75,6 +77,7 @@ class Pass:
         self._first_id: str | None = None
         self._limit = limit
         self._fingerprints = None if limit is not None else progress.fingerprints
+        self._latest_begin = ""
         self._has_read = False
         self._next_checkpoint = monotonic() + CHECKPOINT_SECONDS
         self.rows = 0
@@ -112,19 +115,35 @@ class Pass:
         rows = read.page.rows[: self._limit]
         if self._replication_key:
             self.greatest = max(self.greatest, greatest_date(rows, self._replication_key))
+        # Rows that are written count, also if the page is not written whole.
+        self._has_read = self._has_read or self._progress.has_blocks
         if self._fingerprints:
-            compared = self._fingerprints.compare(read, self._progress.latest(self._began()))
+            compared = self._compare(read, self._fingerprints)
             rows = compared.changed
+            self._fingerprints.begin(compared)
             self._write_rows(rows)
-            self._fingerprints.written(compared)  # not if a stop comes in between
+            # Last: if a stop comes in between, rows are printed once more.
+            self._remaining.written(read)
+            self._fingerprints.written(compared)
             self._report.missing += compared.missing
         else:
             self._write_rows(rows)
-        self._remaining.written(read)
+            self._remaining.written(read)
         self._has_read = True
         self.rows += len(rows)
         self._report.page(len(rows), self._how_far(read))
         return len(rows)
+
+    def _compare(self, read: ReadPage, fingerprints: Fingerprints) -> Compared:
+        # Later answers may tell that the run began a bit earlier. What counts as new must not
+        # change in between, so this is earlier at once.
+        self._latest_begin = self._latest_begin or dates.shifted(self._began(), seconds=-1)
+        return fingerprints.compare(read, self._progress.latest(self._latest_begin))
+
+    @property
+    def began(self) -> str:
+        """When the run began, by Toloka's clock, or a bit earlier."""
+        return min(self._began(), self._latest_begin or self._began())
 
     def _how_far(self, read: ReadPage) -> HowFar | None:
         """Return how much is written, if that is known without a request of its own."""
@@ -153,6 +172,6 @@ class Pass:
             return
         skipped = set(self._reading.skipped)
         refused = {owner: owner in skipped for owner in self._reading.refused}
-        self._progress.checkpoint(self._remaining, self.greatest, self._began(), refused)
+        self._progress.checkpoint(self._remaining, self.greatest, self.began, refused)
         self._write_state()
         self._next_checkpoint = monotonic() + CHECKPOINT_SECONDS

@@ -113,9 +113,20 @@ class Progress:
         stored = Blocks.of(self._state.get("blocks", []))
         if stored.signature != self._comparison.signature:
             return Fingerprints(self._comparison)
+        if self.is_first:  # all rows are new
+            stored = Blocks()
         new = self.unfinished.blocks if self.unfinished else ()
-        # In a first read all rows are new.
-        return Fingerprints(self._comparison, () if self.is_first else stored.blocks, new)
+        return Fingerprints(self._comparison, stored, new, bookmark=self._given.value)
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether state holds what was printed of the rows."""
+        return bool(self._state.get("blocks"))
+
+    def compares_since(self, start: Start) -> bool:
+        """Tell whether rows that are older than a start are compared."""
+        is_within = (self.start_date or "") <= start.date
+        return is_within and self.fingerprints is not None and not self.is_first
 
     @cached_property
     def owners_left(self) -> Collection[str]:
@@ -286,7 +297,10 @@ class Progress:
         moved = self._bookmark.moved(greatest, began, unread)
         if moved.value:
             moved.write(self._state)
-            self._replace_blocks(self.fingerprints.finished() if self.fingerprints else Blocks())
+            blocks = Blocks()
+            if self.fingerprints:
+                blocks = self.fingerprints.finished(moved.value)
+            self._replace_blocks(blocks)
 
     def _replace_blocks(self, blocks: Blocks) -> None:
         """Replace what state holds. A read that does not compare empties it, as it prints too."""

@@ -156,7 +156,8 @@ class RowReader:
         self._unify_dates(rows, mending)
         for row, extra in decoded.with_extra():
             if extra and self._keeps_extra:
-                kept = {name: mending.mended(row, name, value) for name, value in extra.items()}
+                # In an order of their own: theirs is that of a set, and differs from run to run.
+                kept = {name: mending.mended(row, name, extra[name]) for name in sorted(extra)}
                 setattr(row, _EXTRA, msgspec.Raw(msgspec.json.encode(kept)))
         return rows, decoded.has_more, mending
 

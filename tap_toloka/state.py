@@ -30,7 +30,8 @@ reads what is new since.
 
 Of lists whose rows can change without a date, state holds what was printed, see `Blocks`:
 
-    "blocks": ["b4e1a0c2d9f8", "36502 300 Vq3ZbA0k", "37110 300 9fUQx-bC", "37450 212 0aSWmr1T"]
+    "blocks": ["b4e1a0c2d9f8 2026-11-24T08:00:00.000Z",
+               "36502 300 Vq3ZbA0k", "37110 300 9fUQx-bC", "37450 212 0aSWmr1T"]
 """
 
 from __future__ import annotations
@@ -145,16 +146,18 @@ class Block(t.NamedTuple):
 class Blocks(t.NamedTuple):
     """What was printed of a list whose rows can change without a date.
 
-    It takes some 25 bytes for 300 rows, or 80 if ids are text.
+    It takes some 25 bytes for 300 rows, or 80 to 160 if ids are text.
 
     Attributes:
         signature: What is read and printed of a row, and by what settings, as a short text: blocks
             of another one tell nothing. Empty if there are none.
         blocks: The blocks, in the order of ids.
+        bookmark: The bookmark up to which their rows were created; `""`: none.
     """
 
     signature: str = ""
     blocks: tuple[Block, ...] = ()
+    bookmark: str = ""
 
     @classmethod
     def of(cls, found: Sequence[str]) -> Blocks:
@@ -166,12 +169,14 @@ class Blocks(t.NamedTuple):
         if not isinstance(found, list):
             msg = "it is no list"
             raise ValueError(msg)  # noqa: TRY004  # callers turn it into one line
-        signature, *blocks = map(_text, found) if found else [""]
-        return cls(signature, tuple(map(Block.of, blocks)))
+        first, *blocks = map(_text, found) if found else [""]
+        signature, _, bookmark = first.partition(" ")
+        return cls(signature, tuple(map(Block.of, blocks)), bookmark)
 
     def as_json(self) -> list[str]:
         """Return it as state holds it: a list, so that merging two states replaces it."""
-        return [self.signature, *map(str, self.blocks)] if self.signature else []
+        first = f"{self.signature} {self.bookmark}".rstrip()
+        return [first, *map(str, self.blocks)] if self.signature else []
 
 
 @dataclass(frozen=True)

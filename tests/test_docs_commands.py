@@ -264,7 +264,9 @@ def test_the_pages_that_are_shown_are_read_one_by_one(blocks: list[Block]) -> No
     with Emulator(make_pools(20)) as emulator:
         first = run_inside(config_for(emulator)).state
         assert first
-        state["bookmarks"]["pools"]["blocks"][0] = first["bookmarks"]["pools"]["blocks"][0]
+        signature, _, _ = first["bookmarks"]["pools"]["blocks"][0].partition(" ")
+        _, _, bookmark = state["bookmarks"]["pools"]["blocks"][0].partition(" ")
+        state["bookmarks"]["pools"]["blocks"][0] = f"{signature} {bookmark}"
         emulator.clear_requests()
         run_inside(config_for(emulator), state)
         older = [r.params for r in emulator.requests if "created_lte" in r.params]

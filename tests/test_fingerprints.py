@@ -30,6 +30,7 @@ class Row:
     id: str
     created: str
     value: int = 0
+    before: int = 0
 
 
 def comparison(size: int = SIZE) -> Comparison:
@@ -43,35 +44,48 @@ class Warehouse:
         rows: The list.
         loaded: The values that were printed last, by id.
         printed: Ids that the last read printed of older rows.
-        gone: How many rows it found gone.
+        missing: How many rows it found gone.
+        response: Most rows in an answer, if that is less than what is requested.
     """
 
     def __init__(self) -> None:
         self.rows: dict[int, Row] = {}
         self.loaded: dict[str, int] = {}
-        self.stored: tuple[Block, ...] = ()
+        self.stored = Blocks()
         self.printed: list[str] = []
         self.missing = 0
+        self.response = 1_000
         self._bookmark = ""
 
+    def set_bookmark(self, bookmark: str) -> None:
+        """Set another bookmark, as a user may."""
+        self._bookmark = bookmark
+
     def read(self, latest: str, stops: Iterator[int], size: int = SIZE) -> None:
-        """Read what is new and what is older, stopped after so many pages and resumed each time."""
+        """Read what is new and what is older, stopped after so many pages and resumed each time.
+
+        Odd numbers of pages end in the midst of one, of which one row was printed.
+        """
         new, older = [Range()], [Range()]
         new_blocks: tuple[Block, ...] = ()
         self.printed, self.missing = [], 0
         while new or older:
-            fingerprints = Fingerprints(comparison(size), self.stored, new_blocks)
+            fingerprints = Fingerprints(
+                comparison(size), self.stored, new_blocks, bookmark=self._bookmark
+            )
             older = list(fingerprints.cut(older))
-            for _ in range(next(stops)):
+            for left in reversed(range(pages := next(stops))):
                 listing, parts = (NEW, new) if new else (OLDER, older)
                 if parts:
-                    page = self._page(listing, parts.pop(0), size)
-                    parts += page.left
-                    self._write(fingerprints, page, latest)
+                    page = self._page(listing, parts[0], size)
+                    is_cut = not left and pages % 2 == 1
+                    self._write(fingerprints, page, latest, is_cut=is_cut)
+                    if not is_cut:
+                        parts[:1] = page.left
             texts = fingerprints.stored.as_json(), list(map(str, fingerprints.new))
-            self.stored = Blocks.of(json.loads(json.dumps(texts[0]))).blocks
+            self.stored = Blocks.of(json.loads(json.dumps(texts[0])))
             new_blocks = tuple(map(Block.of, texts[1]))
-        self.stored = Fingerprints(comparison(size), self.stored, new_blocks).finished().blocks
+        self.stored = fingerprints.finished(latest)
         self._bookmark = latest
 
     def _page(self, listing: Listing, part: Range, size: int) -> ReadPage:
@@ -81,19 +95,24 @@ class Warehouse:
             if int(part.after or 0) < number <= int(part.until or 10**9)
             and (row.created > self._bookmark) == (listing is NEW)
         ]
+        size = min(size, self.response)
         rows, more = found[:size], len(found) > size
         left = (Range(rows[-1].id, part.until),) if more else ()
         page = Page(rows, [row.id for row in rows], has_more=more)
         return ReadPage(listing, page, part, left, None, int)
 
-    def _write(self, fingerprints: Fingerprints, page: ReadPage, latest: str) -> None:
+    def _write(
+        self, fingerprints: Fingerprints, page: ReadPage, latest: str, *, is_cut: bool
+    ) -> None:
         compared = fingerprints.compare(page, latest)
-        for row in compared.changed:
+        fingerprints.begin(compared)
+        for row in compared.changed[: 1 if is_cut else None]:
             self.loaded[row.id] = row.value
             if page.listing is OLDER:
                 self.printed.append(row.id)
-        fingerprints.written(compared)
-        self.missing += compared.missing
+        if not is_cut:
+            fingerprints.written(compared)
+            self.missing += compared.missing
 
 
 _IDS = st.integers(1, 60)
@@ -101,6 +120,7 @@ _STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("create"), _IDS, st.integers(-3, 1)),
         st.tuples(st.just("change"), _IDS, st.just(0)),
+        st.tuples(st.just("undo"), _IDS, st.just(0)),
         st.tuples(st.just("delete"), _IDS, st.just(0)),
         st.tuples(st.just("read"), st.integers(1, 9), st.integers(2, 4)),
     ),
@@ -118,50 +138,52 @@ def test_every_change_is_printed_however_often_a_run_is_stopped(
         if step == "create" and row is None:  # some appear late, some after the read's cutoff
             warehouse.rows[number] = Row(str(number), f"{day + other:03}", value)
         elif step == "change" and row is not None:
-            row.value = value
+            row.before, row.value = row.value, value
+        elif step == "undo" and row is not None:
+            row.value = row.before
         elif step == "delete":
             warehouse.rows.pop(number, None)
         elif step == "read":
-            stops = iter([number, 1, number] * 500)
+            stops = iter([number, 1, number + 1] * 500)
             warehouse.read(f"{day:03}", stops, other)
             listed = {row.id: row.value for row in warehouse.rows.values()}
             assert listed.items() <= warehouse.loaded.items()
             day += 2
     for _ in range(3):  # rows that came late can make a page too long, which is printed once more
-        warehouse.read(f"{day:03}", iter([99]))
+        warehouse.read(f"{day:03}", iter([100]))
     assert warehouse.printed == [], "nothing has changed"
-    assert all(one.rows + two.rows > SIZE for one, two in pairwise(warehouse.stored))
+    assert all(one.rows + two.rows > SIZE for one, two in pairwise(warehouse.stored.blocks))
 
 
 def test_only_the_block_with_a_change_is_printed() -> None:
     warehouse = Warehouse()
     warehouse.rows = {number: Row(str(number), "001") for number in range(1, 11)}
-    warehouse.read("002", iter([9]))
+    warehouse.read("002", iter([10]))
     warehouse.rows[5].value = 1
     del warehouse.rows[8]
-    warehouse.read("003", iter([9]))
+    warehouse.read("003", iter([10]))
     assert warehouse.printed == ["4", "5", "6", "7", "9"]
 
 
 def test_rows_of_the_last_minute_are_not_counted_yet() -> None:
     warehouse = Warehouse()
     warehouse.rows = {1: Row("1", "001"), 2: Row("2", "003")}
-    warehouse.read("002", iter([9]))
-    assert [(one.last_id, one.rows) for one in warehouse.stored] == [("2", 1)]
-    warehouse.read("004", iter([9]))
+    warehouse.read("002", iter([10]))
+    assert [(one.last_id, one.rows) for one in warehouse.stored.blocks] == [("2", 1)]
+    warehouse.read("004", iter([10]))
     assert warehouse.printed == []
-    assert [(one.last_id, one.rows) for one in warehouse.stored] == [("2", 2)]
+    assert [(one.last_id, one.rows) for one in warehouse.stored.blocks] == [("2", 2)]
 
 
 def test_rows_that_are_gone_are_counted_once() -> None:
     warehouse = Warehouse()
     warehouse.rows = {number: Row(str(number), "001") for number in range(1, 10)}
-    warehouse.read("002", iter([9]))
+    warehouse.read("002", iter([10]))
     for number in (2, 4, 5, 6):  # of one page, and all of another
         del warehouse.rows[number]
     gone = []
     for day in ("003", "004"):
-        warehouse.read(day, iter([9]))
+        warehouse.read(day, iter([10]))
         gone.append(warehouse.missing)
     assert gone == [4, 0]
 
@@ -169,14 +191,58 @@ def test_rows_that_are_gone_are_counted_once() -> None:
 def test_a_block_that_became_too_long_is_printed_once_and_split() -> None:
     warehouse = Warehouse()
     warehouse.rows = {number: Row(str(number), "001") for number in (1, 2, 4)}
-    warehouse.read("002", iter([9]))
+    warehouse.read("002", iter([10]))
     warehouse.rows[3] = Row("3", "001")  # late
     printed = []
     for day in ("003", "004"):
-        warehouse.read(day, iter([9]))
+        warehouse.read(day, iter([10]))
         printed.append(warehouse.printed)
     assert printed == [["1", "2", "3", "4"], []]
     assert warehouse.missing == 0
+
+
+def test_rows_are_not_taken_for_gone_if_someone_has_set_the_bookmark_back() -> None:
+    warehouse = Warehouse()
+    warehouse.rows = {number: Row(str(number), f"00{number}") for number in range(1, 10)}
+    warehouse.read("009", iter([10]))
+    warehouse.set_bookmark("004")
+    warehouse.read("009", iter([10]))
+    assert warehouse.missing == 0
+
+
+def test_new_rows_belong_to_the_part_of_a_block_that_was_divided_meanwhile() -> None:
+    warehouse = Warehouse()
+    warehouse.rows = {number: Row(str(number), "001") for number in (10, 20, 30)}
+    warehouse.read("002", iter([10]))
+    warehouse.rows[5] = Row("5", "003")
+    printed = []
+    for day, response in (("003", 2), ("004", 1_000)):
+        warehouse.response = response
+        warehouse.read(day, iter([10]))
+        printed.append(warehouse.printed)
+    assert printed == [["10", "20", "30"], []]
+
+
+@pytest.mark.parametrize("stops", [[10], [2, 2, 10]], ids=["at once", "interrupted"])
+def test_a_new_row_within_a_block_is_counted(stops: list[int]) -> None:
+    warehouse = Warehouse()
+    warehouse.rows = {number: Row(str(number), "001") for number in (10, 30, 50, 60, 70, 80)}
+    warehouse.read("002", iter([10]))
+    del warehouse.rows[10]
+    warehouse.read("003", iter([10]))
+    warehouse.rows[20] = Row("20", "004")
+    warehouse.read("004", iter(stops))
+    warehouse.read("005", iter([10]))
+    assert warehouse.printed == []
+
+
+def test_answers_may_hold_fewer_rows_than_were_requested() -> None:
+    warehouse = Warehouse()
+    warehouse.response = 2
+    warehouse.rows = {number: Row(str(number), "001") for number in range(1, 10)}
+    for day in ("002", "003"):
+        warehouse.read(day, iter([20]))
+    assert warehouse.printed == []
 
 
 def test_what_changed_by_date_before_the_start_date_is_printed_and_not_counted() -> None:
@@ -185,12 +251,12 @@ def test_what_changed_by_date_before_the_start_date_is_printed_and_not_counted()
     compared = fingerprints.compare(page, "002")
     assert compared.changed == [Row("1", "001")]
     fingerprints.written(compared)
-    assert fingerprints.finished().blocks == ()
+    assert fingerprints.finished("002").blocks == ()
 
 
 def test_small_blocks_are_read_by_one_request() -> None:
     held = [Block(str(last), rows) for last, rows in ((10, 1), (20, 2), (30, 3), (40, 1))]
-    fingerprints = Fingerprints(comparison(), held)
+    fingerprints = Fingerprints(comparison(), Blocks("b4e1", tuple(held)))
     assert fingerprints.cut([Range()]) == (Range(None, "20"), Range("20", "30"), Range("30", None))
     assert fingerprints.cut([Range("15", "35")]) == (
         Range("15", "20"),
@@ -201,7 +267,7 @@ def test_small_blocks_are_read_by_one_request() -> None:
 
 def test_parts_of_a_list_that_follow_each_other_are_one_in_state() -> None:
     cuts = [Block(str(last), 3) for last in range(10, 100, 10)]
-    cut = Fingerprints(comparison(), cuts).cut
+    cut = Fingerprints(comparison(), Blocks("b4e1", tuple(cuts))).cut
     remaining = Remaining(str)
     (listing,) = remaining.listings([Listing(cut=cut)])
     assert len(listing.ranges) == 9
@@ -227,4 +293,4 @@ def test_what_is_no_block_is_refused(text: str) -> None:
 
 def test_blocks_whose_ids_cannot_be_ids_are_an_error_in_words() -> None:
     with pytest.raises(TolokaError, match="Invalid state: `blocks`"):
-        Fingerprints(comparison(), [Block("abc")])
+        Fingerprints(comparison(), Blocks("b4e1", (Block("abc"),)))

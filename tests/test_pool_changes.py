@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
+from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Listing, Range
 from tap_toloka.remaining import WHOLE, Remaining
 from tap_toloka.state import Part, Start, Unfinished
@@ -25,10 +27,12 @@ from tests.pool_streams import (
     state_of,
 )
 from tests.runner import Run, catalog_of, config_for, no_waiting, run_inside, stopped_after
-from toloka_emulator import Dice, Emulator, Fault
+from toloka_emulator import Dice, Emulator, Fault, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from toloka_emulator.server.query import Query
 
 Row = dict[str, Any]
 
@@ -225,3 +229,36 @@ def test_of_a_list_that_was_read_on_by_date_only_that_is_left() -> None:
     ]
     assert numbers(left_after(("10", WHOLE)), "10") == []
     assert numbers(left_after(("10", 2)), "10") == []
+
+
+@pytest.mark.parametrize("most", [BY_DATE, WHOLE_FIRST])
+def test_a_change_whose_date_cannot_be_read_is_printed(most: int) -> None:
+    odd, usual = b'"2025-05-01T01:00:00"', b'"01/05/2025 01:00"'
+    find = Table.find
+
+    def find_and_garble(table: Table, query: Query) -> tuple[list[bytes], bool]:
+        rows, more = find(table, query)
+        return [row.replace(odd, usual) for row in rows], more
+
+    rows = [
+        assignment("1", number, LONG_AGO, status="ACCEPTED", accepted=accepted)
+        for number, accepted in enumerate((BOOKMARK, "2025-05-01T01:00:00"))
+    ]
+    with serve([open_pool("1")], rows) as emulator, patch.object(Table, "find", find_and_garble):
+        run = later_run(emulator, max_concurrency=most)
+    assert [(row["id"], row["_misfits"]) for row in run.records] == [
+        (rows[1]["id"], {"accepted": "01/05/2025 01:00"})
+    ]
+
+
+def test_a_row_that_is_left_out_does_not_fail_a_run_that_takes_no_misfits() -> None:
+    rows = [
+        assignment("1", 0, LONG_AGO, reward="much"),
+        assignment("1", 1, LONG_AGO, accepted=LATER),
+    ]
+    with serve([open_pool("1")], rows) as emulator:
+        run = later_run(emulator, max_concurrency=WHOLE_FIRST, on_misfit="fail")
+        assert run.ids == [rows[1]["id"]]
+        emulator.tables["assignments"].change(rows[1]["id"], reward="much")
+        with pytest.raises(TolokaError, match="reward"):
+            later_run(emulator, max_concurrency=WHOLE_FIRST, on_misfit="fail")

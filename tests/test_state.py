@@ -68,7 +68,7 @@ def test_the_date_of_a_bookmark_may_be_written_in_any_way(
     bookmark = {"replication_key": "created", "replication_key_value": value}
     with Emulator(pools=[make_pool("1", "2024-01-01T00:00:00.6")]) as emulator:
         state = {"bookmarks": {"pools": bookmark, "other": {"a": 1}}}
-        run = run_inside(config_for(emulator), state)
+        run = run_inside(config_for(emulator, detect_changes=False), state)
         bounds = [date_params(request) for request in emulator.requests]
     assert {date for dates in bounds for date in dates.values()} == {created_gt} - {None}
     assert run.bookmark == "2024-01-01T00:00:00.600Z", "compared as points in time"

@@ -86,7 +86,9 @@ def keys_of_a_later_run(
         if (
             row[stream.change_dates[0]] > bookmark
             if stream.changes_without_date
-            else changed(stream, row, bookmark) or row.get("status") in UNFINISHED[stream.name]
+            else changed(stream, row, bookmark)
+            or row.get("status") in UNFINISHED[stream.name]
+            or (stream.name == "app_batches" and not row.get("finished_at"))
         )
     }
 

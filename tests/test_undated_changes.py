@@ -29,7 +29,7 @@ from tests.runner import (
     run_process,
     stopped_after,
 )
-from toloka_emulator import Emulator, make_pool, make_rows, print_exactly
+from toloka_emulator import Emulator, make_pool, make_pools, make_rows, print_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -338,7 +338,7 @@ def test_rows_that_are_gone_are_counted_once(loaded: Loaded) -> None:
     runs = [first]
     for _ in range(2):
         runs.append(run_process(config=config, state=runs[-1].state))
-    assert "pools: no longer listed: 6 rows of earlier runs" in runs[1].log
+    assert "pools: 6 rows of earlier runs no longer listed" in runs[1].log
     assert "6 rows no longer listed" in runs[1].log
     assert "no longer listed" not in runs[2].log
     assert runs[2].ids == []
@@ -372,6 +372,38 @@ def test_a_row_whose_line_was_not_written_is_not_taken_for_printed(loaded: Loade
     runs.append(run_inside(config, runs[-1].state or runs[-2].state))
     loaded_rows = {row["id"]: row for run in runs for row in run.records}
     assert [*loaded_rows.values()] == [expected(row) for row in emulator.pools.rows()]
+
+
+@pytest.mark.parametrize("replication_method", ["INCREMENTAL", "FULL_TABLE"])
+def test_a_row_that_an_interrupted_run_printed_and_that_changes_back_is_printed_again(
+    replication_method: str,
+) -> None:
+    with Emulator(pools=make_pools(60)) as emulator:
+        config = config_for(emulator, max_concurrency=1)
+        first = run_inside(config)
+        row = emulator.pools.rows()[0]
+        emulator.pools.change(row["id"], private_name="Another name")
+        with stopped_after(3):  # STATE, SCHEMA, and the first lines of the page
+            stopped = run_inside(
+                config, first.state, catalog_of(replication_method=replication_method)
+            )
+        assert stopped.records[0] == expected(emulator.pools.rows()[0])
+        emulator.pools.change(row["id"], private_name=row["private_name"])
+        last = run_inside(config, stopped.state)
+    assert expected(row) in last.records
+
+
+def test_what_the_tap_collects_in_a_row_is_the_same_in_each_process(loaded: Loaded) -> None:
+    """Unknown fields come from a set, whose order is another one in each process."""
+    emulator, config, _ = loaded
+    for row in emulator.pools.rows():
+        odd: Json = {"by": "a", "b": 1, "c": 2, "d": 3, "priority": [], "last_stopped": "soon"}
+        emulator.pools.change(row["id"], **odd)
+    runs = [run_process(config=config, env={"PYTHONHASHSEED": "1"})]
+    for seed in ("2", "3", "4"):
+        state = runs[-1].state
+        runs.append(run_process(config=config, state=state, env={"PYTHONHASHSEED": seed}))
+    assert [len(run.ids) for run in runs] == [20, 0, 0, 0]
 
 
 def test_an_interrupted_run_does_not_print_again_what_it_has_compared(loaded: Loaded) -> None:
