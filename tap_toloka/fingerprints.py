@@ -7,12 +7,12 @@ what state holds of them, see `tap_toloka.state.Blocks`.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import sys
 import typing as t
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from tap_toloka.errors import TolokaError
 from tap_toloka.fetch import Range
@@ -169,14 +169,17 @@ class Fingerprints:
             for id_, row in zip(read.page.ids, read.page.rows, strict=True)
             if (created := getattr(row, self._created_of)) and created <= latest
         ]
+        inserted: list[tuple[int, Block]] = []
         end = len(self._stored)
-        after = [pair for pair in pairs if self._index(pair[0]) == end]
-        inserted = [
-            (index, self._block(pair[0], [pair]))
-            for pair in pairs
-            if (index := self._index(pair[0])) < end
-        ]
-        new = list(self._blocks(after, read.page.ids[-1])) if after else []
+        if end:
+            indexes = [self._index(id_) for id_, _ in pairs]
+            inserted = [
+                (index, self._block(pair[0], [pair]))
+                for pair, index in zip(pairs, indexes, strict=True)
+                if index < end
+            ]
+            pairs = [pair for pair, index in zip(pairs, indexes, strict=True) if index == end]
+        new = list(self._blocks(pairs, read.page.ids[-1])) if pairs else []
         return Compared(read.page.rows, new=new, inserted=inserted)
 
     def _older(self, read: ReadPage) -> Compared:
@@ -230,8 +233,9 @@ class Fingerprints:
             yield self._block(part[-1][0] if start + size < len(pairs) else last_id, part)
 
     def _block(self, last_id: str, pairs: Sequence[tuple[str, Row]]) -> Block:
-        contents = (self._comparison.content_of(row) for _, row in pairs)
-        return Block(last_id).plus(len(pairs), sum(map(_hash, contents)))
+        content_of = self._comparison.content_of
+        digests = [sha256(content_of(row)).digest()[:HASH_BYTES] for _, row in pairs]
+        return Block(last_id).plus(len(pairs), sum(int.from_bytes(d, "big") for d in digests))
 
     def begin(self, compared: Compared) -> None:
         """Note that rows of a page may be written from now on: blocks are not what they were."""
@@ -293,7 +297,3 @@ class Fingerprints:
 def _add(block: Block, to: dict[str, Block]) -> None:
     known = to.get(block.last_id, Block(block.last_id))
     to[block.last_id] = block.plus(known.rows, known.hash)
-
-
-def _hash(content: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(content, digest_size=HASH_BYTES).digest(), "big")
