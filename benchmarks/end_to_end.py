@@ -195,7 +195,7 @@ def _table(place: Place, rounds: int, limit: float) -> str:
             of_way.add(way, place, limit)
     expected = len(place.emulator.ids)
     rows = [of_way.row(way, loads[FASTEST], expected) for way, of_way in loads.items()]
-    head = [f"{expected:,} {place.stream}", "wall, s", "min to max", "÷ fastest", "rows a s"]
+    head = [f"{expected:,} {place.stream}", "wall, s", "min to max", "÷ fast target", "rows a s"]
     return table([*head, "CPU, s", "peak, MB", "rows in the table", "runs"], rows)
 
 
