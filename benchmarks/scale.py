@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
@@ -237,6 +238,7 @@ class _Account:
         ids, new = set(), []
         for pool_id, status in self._statuses.items():
             if status == "OPEN":
+                time.sleep(0.005)  # the emulator allows 300 requests a second
                 unfinished = {"pool_id": pool_id, "status": "ACTIVE,SUBMITTED", "limit": 1}
                 for row in json.loads(self._emulator.page("assignments", **unfinished))["items"]:
                     change = next_change("assignments", row, dice, DAY_AFTER)
