@@ -16,14 +16,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import yaml
 from psycopg.sql import SQL, Identifier
 
 from benchmarks import page
 from benchmarks.emulator import EmulatorProcess
-from benchmarks.peer import PEERS, ROOT, TAP, Peer
+from benchmarks.peer import PEERS, TAP, Peer
 from benchmarks.results import MEGABYTE, table
 from benchmarks.run import measured
+from scripts.plugin_definitions import settings_of
 from scripts.run import postgres
 
 if TYPE_CHECKING:
@@ -79,24 +79,12 @@ def _target(executable: str) -> Callable[[Place], str]:
     """Return what makes the command of a program in the environment of the target."""
 
     def command(place: Place) -> str:
-        config = {**_settings(), "default_target_schema": place.schema}
+        config = {**settings_of("target-postgres"), "default_target_schema": place.schema}
         config["sqlalchemy_url"] = place.database.replace("postgresql:", "postgresql+psycopg:")
         path = Path(TARGET.command[0]).with_name(executable)
         return shlex.join([str(path), "--config", _written(place, executable, config)])
 
     return command
-
-
-def _settings() -> dict[str, Any]:
-    """Return the settings that `meltano.yml` gives to target-postgres, but for places."""
-    loaders = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["loaders"]
-    (loader,) = [loader for loader in loaders if loader["name"] == "target-postgres"]
-    values = {setting["name"]: setting.get("value") for setting in loader["settings"]}
-    return {
-        name: value
-        for name, value in values.items()
-        if value is not None and not str(value).startswith(("$", "~"))
-    }
 
 
 def _pipelinewise(place: Place) -> str:

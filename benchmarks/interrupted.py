@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from benchmarks import page
 from benchmarks.assignments import TAP, add_account
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.results import table
+from benchmarks.run import stopped
 
 COMMAND = [TAP.command[0], "-m", "tap_toloka"]
 
@@ -79,22 +79,13 @@ class Load:
         """Run once, and return whether it was stopped."""
         (folder / "state").write_text(self._state)
         options = [f"--{name}={folder / name}" for name in ("config", "catalog", "state")]
-        with (folder / "out").open("wb") as file:
-            began = time.perf_counter()
-            process = subprocess.Popen([*COMMAND, *options], stdout=file, stderr=subprocess.DEVNULL)
-            try:
-                status = process.wait(every)
-            except subprocess.TimeoutExpired:
-                process.terminate()
-                status = process.wait()
-            self.seconds += time.perf_counter() - began
+        began = time.perf_counter()
+        was_stopped = stopped([*COMMAND, *options], folder / "out", every)
+        self.seconds += time.perf_counter() - began
         self.runs += 1
-        if status not in {0, 128 + signal.SIGTERM}:
-            msg = f"a run ended with status {status}"
-            raise RuntimeError(msg)
         self._look_at(folder / "out")
         print(f"{self.seconds:.1f} s, run {self.runs}: {len(self._ids):,} rows", file=sys.stderr)
-        return status != 0
+        return was_stopped
 
     def _look_at(self, out: Path) -> None:
         """Count the rows of a run, and keep its last state."""

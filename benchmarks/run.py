@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,25 @@ def measured(command: list[str], out: Path, limit: float) -> dict[str, Any]:
     if took["status"]:
         print(err.read_text()[-2000:], file=sys.stderr)
     return took
+
+
+def stopped(command: list[str], out: Path, seconds: float | None) -> bool:
+    """Run a command, and stop it by SIGTERM after some seconds; tell whether that was needed.
+
+    Raises:
+        RuntimeError: If it fails.
+    """
+    with out.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL)
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            status = process.wait()
+    if status not in {0, 128 + signal.SIGTERM}:
+        msg = f"a run ended with status {status}"
+        raise RuntimeError(msg)
+    return status != 0
 
 
 def _last_line_of(path: Path) -> str:

@@ -6,7 +6,6 @@ import argparse
 import itertools
 import json
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,10 +18,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from benchmarks import measure, page
+from benchmarks import page
 from benchmarks.assignments import TAP
 from benchmarks.emulator import EmulatorProcess
 from benchmarks.results import MEGABYTE, table
+from benchmarks.run import measured, stopped
 from toloka_emulator import (
     LAST_DATE,
     REQUESTER,
@@ -275,29 +275,17 @@ class _Tap:
             state: The state.
             expected: The ids of the rows that it has to print.
         """
-        out, err = self._folder / "out", self._folder / "err"
         self._emulator.forget_requests()
-        command = [sys.executable, "-I", "-S", measure.__file__, str(self._limit)]
-        command += [str(out), str(err), *self._command(state)]
-        took = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        took = measured(self._command(state), self._folder / "out", self._limit)
         if took["status"]:
-            msg = f"{title} ended with status {took['status']}: {err.read_text()[-2_000:]}"
+            msg = f"{title} ended with status {took['status']}"
             raise RuntimeError(msg)
         return self._load(title, took, expected)
 
     def stopped(self, title: str, seconds: float) -> Load:
         """Begin a first run, and stop it."""
         self._emulator.forget_requests()
-        with (self._folder / "out").open("wb") as file:
-            process = subprocess.Popen(self._command("{}"), stdout=file, stderr=subprocess.DEVNULL)
-            try:
-                status = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                process.terminate()
-                status = process.wait()
-        if status not in {0, 128 + signal.SIGTERM}:
-            msg = f"{title} ended with status {status}"
-            raise RuntimeError(msg)
+        stopped(self._command("{}"), self._folder / "out", seconds)
         return self._load(f"{title} after {seconds:g} s", {}, {})
 
     def _command(self, state: str) -> list[str]:

@@ -33,6 +33,18 @@ def _definition(plugin: dict[str, Any]) -> str:
     return yaml.safe_dump(definition, sort_keys=False, allow_unicode=True, width=100)
 
 
+def settings_of(loader: str) -> dict[str, Any]:
+    """Return the settings that `meltano.yml` gives to a loader, but for places."""
+    loaders = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["loaders"]
+    (definition,) = [one for one in loaders if one["name"] == loader]
+    values = {setting["name"]: setting.get("value") for setting in definition["settings"]}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and not str(value).startswith(("$", "~"))
+    }
+
+
 def main() -> None:
     """Write all files."""
     FOLDER.mkdir(exist_ok=True)

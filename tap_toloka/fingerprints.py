@@ -220,7 +220,7 @@ class Fingerprints:
 
     def _index(self, id_: str) -> int:
         """Return the index of the block that an id is in; past the last one: of none."""
-        return bisect_left(self._last_ids, self._key(id_)) if self._order else 0
+        return bisect_left(self._last_ids, self._key(id_))
 
     def _key(self, id_: str) -> t.Any:  # noqa: ANN401  # what ids compare by
         return self._order(id_) if self._order else 0

@@ -15,13 +15,14 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from scripts.plugin_definitions import settings_of
 from tap_toloka.misfits import EXTRA, MISFITS
 from tap_toloka.pages import as_objects
 from tap_toloka.streams import STREAMS
 from tests.docs_helpers import runs
 from tests.loads import rows_in
 from tests.runner import catalog_of_all, config_for, run_inside
-from tests.test_targets import settings_of, target_in
+from tests.test_targets import target_in
 from toloka_emulator import Emulator, make_pool, make_rows
 
 if TYPE_CHECKING:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.plugin_definitions import settings_of
 from tap_toloka.streams.assignments import Assignments
 from tests.expected_rows import printed
 from tests.loads import records_in, without_nulls
 from tests.runner import TAP, catalog_of, config_for
 from tests.simulation import BEGINNING, CHANGING, Account
-from tests.test_targets import settings_of, target_in
+from tests.test_targets import target_in
 from toloka_emulator import Dice, Fault
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from psycopg.sql import SQL, Identifier
 
+from scripts.plugin_definitions import settings_of
 from tap_toloka.streams import STREAMS
 from tap_toloka.streams.pools import Pools
 from tests.docs_helpers import Block, runs
@@ -116,18 +116,6 @@ def read_all(times: int, **settings: Any) -> Loads:
 def loads() -> Loads:
     """Read all streams twice, with the default settings."""
     return read_all(2)
-
-
-def settings_of(target: str) -> Json:
-    """Return the settings that `meltano.yml` gives to a target, but for places."""
-    loaders = yaml.safe_load((REPOSITORY / "meltano.yml").read_text())["plugins"]["loaders"]
-    (loader,) = [loader for loader in loaders if loader["name"] == target]
-    values = {setting["name"]: setting.get("value") for setting in loader["settings"]}
-    return {
-        name: value
-        for name, value in values.items()
-        if value is not None and not str(value).startswith(("$", "~"))
-    }
 
 
 def target_in(project: Project, name: str) -> Path:
