@@ -18,7 +18,7 @@ from tap_toloka.errors import FatalError, TolokaError, UnusableError
 from tap_toloka.hiding import shortened
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tap_toloka.api import TolokaApi
 
@@ -64,6 +64,21 @@ def combined(known: Mapping[str, t.Any], account: Mapping[str, str]) -> dict[str
         account: The account of the run.
     """
     return {**_in_full(known), **account} if account else dict(known)
+
+
+def account_of_all(accounts: Iterable[Mapping[str, t.Any]]) -> dict[str, str]:
+    """Return the account that several entries of state are of; empty ones say nothing.
+
+    Raises:
+        ValueError: If they are of different ones.
+    """
+    found: dict[str, str] = {}
+    for account in map(_in_full, filter(None, accounts)):
+        if _differs(found, account, None):
+            msg = f"one is of {_described(found)}, another one of {_described(account)}"
+            raise ValueError(msg)
+        found |= account
+    return found
 
 
 def problem_with_state(

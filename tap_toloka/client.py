@@ -30,6 +30,7 @@ from tap_toloka.progress import Progress
 from tap_toloka.records import RecordWriter
 from tap_toloka.remaining import Remaining
 from tap_toloka.report import StreamReport, counted
+from tap_toloka.shards import Shard
 from tap_toloka.state import Start
 
 if t.TYPE_CHECKING:
@@ -161,6 +162,7 @@ class TolokaStream(TolokaList, Stream):
             state=self.stream_state,
             replication_key=None if self.is_full_table else self.replication_key,
             filters=self.filters_in_use,
+            shard=_shard_in_state(self),
             account=self._account(),
             start_date=dates.canonical(start_date) if start_date else None,
             lookback_days=self.config["lookback_days"],
@@ -357,6 +359,12 @@ class TolokaStream(TolokaList, Stream):
     def is_full_table(self) -> bool:
         """Whether all rows are read in each run."""
         return self.replication_method != REPLICATION_INCREMENTAL
+
+
+def _shard_in_state(stream: TolokaStream) -> str:
+    """Return the part of a stream that the run reads, as state has it; `""`: all of it."""
+    shard = Shard.in_settings(stream.config)
+    return str(shard) if stream.sharded and not shard.is_whole else ""
 
 
 def since(date: str, start: Start | None) -> dict[str, str]:

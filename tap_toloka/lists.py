@@ -21,6 +21,7 @@ from tap_toloka.hiding import shortened
 from tap_toloka.misfits import EXTRA, MISFITS, OWN_FIELDS
 from tap_toloka.pages import IdCursor, PageReader
 from tap_toloka.rows import RowFields
+from tap_toloka.shards import WHOLE, Shard
 
 if t.TYPE_CHECKING:
     import logging
@@ -67,6 +68,8 @@ class TolokaList:
     changes_without_date: t.ClassVar[bool] = False
     """Whether rows can change in other ways, too, so that the list is compared with what was
     printed of it. Only for lists of the account."""
+    sharded: t.ClassVar[bool] = False
+    """Whether shards each read a part of its lists; if not, the first shard reads all of them."""
     listed_by: t.ClassVar[str | None] = None
     """What there is a list for each of, as `pool_id`; `None`: one list for the account."""
     added_fields: t.ClassVar[AbstractSet[str]] = frozenset()
@@ -233,6 +236,8 @@ class ListReader:
         self._config = config
         self._logger = logger
         self.limit = limit
+        # A test of the connection needs just any row.
+        self.shard = WHOLE if limit is not None else Shard.in_settings(config)
         self.complete = True
         """Whether no list was skipped among those that rows of other streams came from."""
 

@@ -38,6 +38,7 @@ class Progress:
         state: The entry of the stream in state, which is written to.
         replication_key: Its replication key; `None` if it is read whole, without a bookmark.
         filters: The filters of this run, in their normal form.
+        shard: The shard that this run reads of the stream; `""`: all of it.
         account: The account that is read, as `tap_toloka.account` has it. Whether the state is of
             the same one has been checked.
         start_date: Where a stream without a bookmark starts, in the canonical form of dates.
@@ -55,6 +56,7 @@ class Progress:
         state: MutableMapping[str, t.Any],
         replication_key: str | None,
         filters: Mapping[str, str],
+        shard: str,
         account: Mapping[str, str],
         start_date: str | None,
         lookback_days: int,
@@ -68,6 +70,7 @@ class Progress:
         given = Bookmark.of(state, replication_key or "")
         self._given = replace(given, account=combined(given.account, account))
         self._filters = filters
+        self._shard = shard
         self.start_date = start_date
         self._comparison = comparison
         self._compares = self._is_incremental and detect_changes and comparison is not None
@@ -76,15 +79,20 @@ class Progress:
 
     @cached_property
     def _bookmark(self) -> Bookmark:
-        """The bookmark that counts: none for a full table, or other filters."""
-        if self._is_incremental and self._given.value and not self._filters_changed:
-            return self._given
+        """The bookmark that counts: none for a full table, other filters, or another shard."""
+        has_changed = self._filters_changed or self._shard_changed
+        if self._is_incremental and self._given.value and not has_changed:
+            return replace(self._given, shard=self._shard)
         key, account = self._given.replication_key, self._given.account
-        return Bookmark(key, filters=self._filters, account=account)
+        return Bookmark(key, filters=self._filters, shard=self._shard, account=account)
 
     @property
     def _filters_changed(self) -> bool:
         return self._given.value is not None and self._given.filters != self._filters
+
+    @property
+    def _shard_changed(self) -> bool:
+        return self._given.value is not None and self._given.shard not in {"", self._shard}
 
     @cached_property
     def unfinished(self) -> Unfinished | None:
@@ -96,6 +104,7 @@ class Progress:
         is_usable = (
             unfinished.bookmark == self._given.value
             and unfinished.filters == self._filters
+            and unfinished.shard in {"", self._shard}
             # Without a bookmark it was the settings that said from where.
             and (not self.is_first or unfinished.since == self._start_of_bookmark)
         )
@@ -203,6 +212,10 @@ class Progress:
         if self._filters_changed:
             msg = "Filters of %s changed since the last run: starting over, reading %s"
             self._logger.warning(msg, self._name, since)
+        elif self._shard_changed:
+            msg = "State of %s is of shard %s, not of %s: starting over, reading %s"
+            whose = f"shard {self._shard}" if self._shard else "the whole account"
+            self._logger.warning(msg, self._name, self._given.shard, whose, since)
         else:
             self._logger.info("Reading %s %s", self._name, since)
         if self.fingerprints and not self.is_first and not self.fingerprints.stored.blocks:
@@ -259,6 +272,7 @@ class Progress:
             left=tuple(part for part in remaining.parts() if part.owner not in refused),
             skipped=tuple(skipped[: MOST_SKIPPED + 1]),
             filters=self._filters,
+            shard=self._shard,
             blocks=self.fingerprints.new if self.fingerprints else (),
         )
         self._keep_account()

@@ -20,6 +20,7 @@ from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 from tap_toloka import dates, maps
 from tap_toloka.errors import QUOTA_SECONDS
 from tap_toloka.hiding import LONGEST_SHOWN, shortened
+from tap_toloka.shards import Shard
 from tap_toloka.streams import STREAMS
 
 if t.TYPE_CHECKING:
@@ -166,6 +167,15 @@ SETTINGS = th.PropertiesList(
         description="Maximum number of requests per second. Toloka allows 300 per account.",
     ),
     th.Property(
+        "shard",
+        th.StringType,
+        title="Shard",
+        description=(
+            "Which part of the account to read, if several runs share it, each with its own state: "
+            "`2/8` is the second of eight. Shard 1 also reads the lists of the account."
+        ),
+    ),
+    th.Property(
         "timeout",
         th.CustomType({"type": ["integer", "null"], "minimum": 1, "maximum": 3_600}),
         default=60,
@@ -286,6 +296,10 @@ def _beyond_schema(config: Mapping[str, t.Any], now: str) -> Iterator[str]:
         yield from _problems_with_date("start_date", start_date, now)
     for stream in STREAMS:
         yield from _problems_with_filters(stream, config.get("filters", {}), now)
+    try:
+        Shard.in_settings(config)
+    except ValueError as error:
+        yield f"shard: {shortened(repr(config['shard']))} is no shard; {error}"
     if (api_url := config.get("api_url")) is not None and (wrong := _problem_with_url(api_url)):
         yield f"api_url: {wrong}"
 

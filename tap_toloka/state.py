@@ -16,12 +16,16 @@ It also says so *but for the lists that were skipped*: those of pools, operation
 refused. Each has the date from which it still has to be read (`""`: from the beginning), until it
 can be read, or until Toloka does not list its pool, operation, ... any more.
 
+If several runs share an account, each with a state of its own, the bookmarks of streams that are
+dealt out among them have `"shard": "2/8"` (`tap_toloka.shards`): they count for that part only.
+One without it counts for every part.
+
 A run that was interrupted leaves `unfinished` beside the bookmark, which it does not move:
 
     "unfinished": {"bookmark": "2026-11-23T08:00:00.000Z", "since": "gt 2026-11-23T08:00:00.000Z",
                    "began": "2026-11-24T08:00:00.000Z", "greatest": "2026-11-24T07:58:13.000Z",
                    "begun": ["36502", 0], "left": [["36502", 0, "0000a1--01", ""]],
-                   "skipped": [], "filters": [], "blocks": []}
+                   "skipped": [], "filters": [], "shard": "", "blocks": []}
 
 Lists are read in an order that does not change, so what is left of that read are the lists after
 `begun`, and the parts in `left` of those before. The next run reads these, with the same start,
@@ -42,9 +46,10 @@ from dataclasses import dataclass, field, replace
 
 from tap_toloka import dates
 from tap_toloka.hiding import shortened
+from tap_toloka.shards import Shard
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 LAG_SECONDS = 60
 """Rows may be listed as late as this after their date (toloka-kit 1.2.0)."""
@@ -62,6 +67,7 @@ _KEYS = frozenset(
         "replication_key",
         "replication_key_value",
         "filters",
+        "shard",
         "account",
         "skipped",
         "unfinished",
@@ -193,6 +199,7 @@ class Unfinished:
         left: What is left of this list and of those before it.
         skipped: Owners of lists that could not be read.
         filters: The filters that it read with, in their normal form.
+        shard: The shard that it read; `""`: all.
         blocks: What it has printed that is not in the blocks of the entry of the stream.
     """
 
@@ -204,6 +211,7 @@ class Unfinished:
     left: tuple[Part, ...]
     skipped: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
+    shard: str = ""
     blocks: tuple[Block, ...] = ()
 
     @classmethod
@@ -230,6 +238,7 @@ class Unfinished:
             ),
             skipped=tuple(map(_text, found["skipped"])),
             filters={_text(name): _text(value) for name, value in found["filters"]},
+            shard=_shard(found.get("shard", "")),
             blocks=tuple(map(Block.of, found.get("blocks", []))),
         )
 
@@ -245,6 +254,7 @@ class Unfinished:
             # Always there, and no object, so that merging two states replaces them.
             "skipped": list(self.skipped),
             "filters": list(map(list, self.filters.items())),
+            "shard": self.shard,
             "blocks": list(map(str, self.blocks)),
         }
 
@@ -256,6 +266,10 @@ def _text(value: t.Any) -> str:  # noqa: ANN401  # from a file
     return value
 
 
+def _shard(value: t.Any) -> str:  # noqa: ANN401  # from a file
+    return value and str(Shard.of(_text(value)))
+
+
 @dataclass(frozen=True)
 class Bookmark:
     """What has been read of a stream.
@@ -264,6 +278,7 @@ class Bookmark:
         replication_key: The field whose values are compared.
         value: Its greatest value that was read, in the canonical form; `None`: nothing was read.
         filters: The filters that it was made with, in their normal form.
+        shard: The shard that was read; `""`: all.
         account: The account whose rows were read, as `tap_toloka.account` has it.
         skipped: Owners of lists that could not be read, and the date from which each still has to
             be; `""`: from the beginning.
@@ -272,6 +287,7 @@ class Bookmark:
     replication_key: str
     value: str | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
+    shard: str = ""
     account: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
 
@@ -279,7 +295,8 @@ class Bookmark:
     def of(cls, state: Mapping[str, t.Any], replication_key: str) -> Bookmark:
         """Read the entry of a stream in a state that `checked` has returned."""
         others = {name: state.get(name, {}) for name in ("filters", "account", "skipped")}
-        return cls(replication_key, state.get("replication_key_value"), **others)
+        value, shard = state.get("replication_key_value"), state.get("shard", "")
+        return cls(replication_key, value, shard=shard, **others)
 
     def start(self, start_date: str | None, lookback_days: int) -> Start | None:
         """Return the date from which the next run reads; `None`: from the beginning.
@@ -318,10 +335,10 @@ class Bookmark:
         """Write it into the entry of its stream in state."""
         state["replication_key"] = self.replication_key
         state["replication_key_value"] = self.value
-        for name in ("filters", "account", "skipped"):
+        for name in ("filters", "shard", "account", "skipped"):
             state.pop(name, None)
-            if entries := getattr(self, name):
-                state[name] = dict(entries)
+            if value := getattr(self, name):
+                state[name] = value if name == "shard" else dict(value)
 
 
 def checked(
@@ -389,10 +406,15 @@ def _checked_entry(
             owner: date if date == "" else _checked_date(name, date)
             for owner, date in kept["skipped"].items()
         }
-    for key, kind in (("unfinished", Unfinished), ("blocks", Blocks)):
+    readers: Mapping[str, Callable[[t.Any], t.Any]] = {
+        "shard": _shard,
+        "unfinished": lambda found: Unfinished.of(found).as_json(),
+        "blocks": lambda found: Blocks.of(found).as_json(),
+    }
+    for key, read in readers.items():
         try:
             if key in kept:
-                kept[key] = kind.of(kept[key]).as_json()
+                kept[key] = read(kept[key])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             found = shortened(f"{type(error).__name__}: {error}")
             msg = f"`{key}` of {name} is not what this tap writes ({found}). Remove it"

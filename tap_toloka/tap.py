@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -29,13 +30,13 @@ from tap_toloka.hiding import hide, shortened
 from tap_toloka.lists import ParentCache
 from tap_toloka.output import LineWriter
 from tap_toloka.report import RunReport, counted, why_failed
+from tap_toloka.shards import Shard
 from tap_toloka.signals import name_of_stop, on_stop
 from tap_toloka.state import checked
 from tap_toloka.streams import STREAMS
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from logging import Logger
+    from collections.abc import Iterable, Mapping, Sequence
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -179,9 +180,11 @@ class TapToloka(Tap):
             TolokaError: At the end, if some could not be read; at once, if it is not known whose
                 rows they are.
         """
-        streams = [t.cast("TolokaStream", one) for one in self.streams.values() if one.selected]
-        names = ", ".join(stream.name for stream in streams)
-        self.logger.info("Reading %s: %s", counted(len(streams), "stream"), names)
+        selected = [t.cast("TolokaStream", one) for one in self.streams.values() if one.selected]
+        streams = self._streams_of_shard(selected)
+        shard = f" of shard {self.config['shard']}" if "shard" in self.config else ""
+        msg = "Reading %s%s: %s"
+        self.logger.info(msg, counted(len(streams), "stream"), shard, _names(streams) or "none")
         report = RunReport([stream.report for stream in streams], self._bookmarks)
         try:
             self.check_account()
@@ -198,6 +201,31 @@ class TapToloka(Tap):
         if report.failed:
             raise TolokaError(report.total())
         self.logger.info("%s", report.total())
+
+    def _streams_of_shard(self, streams: Sequence[TolokaStream]) -> Sequence[TolokaStream]:
+        """Return those of the streams that this run has to read.
+
+        Raises:
+            ConfigurationError: If the shards would remove each other's rows.
+        """
+        shard = Shard.in_settings(self.config)
+        if shard.is_whole:
+            return streams
+        shared = [stream for stream in streams if stream.sharded]
+        whole = [stream for stream in shared if stream.is_full_table and stream.keeps_rows]
+        if whole and self.config.get("emit_activate_version_messages"):
+            msg = (
+                "With `shard`, `emit_activate_version_messages` would let each run remove the rows "
+                f"of the others from {_names(whole)}. Turn it off, or leave these FULL_TABLE "
+                "streams to a run without `shard`"
+            )
+            raise ConfigurationError(msg)
+        if shard.has_account_lists:
+            return streams
+        if others := [stream for stream in streams if stream not in shared]:
+            level = logging.INFO if shared else logging.WARNING
+            self.logger.log(level, "Shard %s leaves %s to shard 1", shard, _names(others))
+        return shared
 
     def _read_streams(self, streams: Sequence[TolokaStream]) -> None:
         """Read streams, unless it makes no sense any more.
@@ -338,7 +366,11 @@ class _Config:
     parse_env: bool
 
 
-def _read(stream: TolokaStream, logger: Logger) -> Exception | None:
+def _names(streams: Iterable[TolokaStream]) -> str:
+    return ", ".join(stream.name for stream in streams)
+
+
+def _read(stream: TolokaStream, logger: logging.Logger) -> Exception | None:
     """Read a stream, and return why it failed, if it did."""
     try:
         with stream.report.reading():

@@ -14,6 +14,7 @@ import tap_toloka
 PACKAGE = Path(tap_toloka.__file__).parent
 LAYERS = (
     "__main__",
+    "merge_states",
     "tap",
     "command",
     "catalog",
@@ -58,6 +59,7 @@ LAYERS = (
     "bodies",
     "fitting",
     "state",
+    "shards",
     "splitting",
     "parallel",
     "errors",
@@ -81,6 +83,7 @@ WITHOUT_SDK = (
     "layout",
     "bodies",
     "fitting",
+    "shards",
     "splitting",
     "parallel",
     "errors",

@@ -68,6 +68,7 @@ class AppByApp(TolokaStream):
     rows_in = "content"
     replication_key = "created_at"
     listed_by = "app_project_id"
+    sharded = True
     selected_by_default = False
 
     @override
@@ -80,7 +81,7 @@ class AppByApp(TolokaStream):
         )
         if lists.limit is None:
             warn_of_missing(self, "app_project_id", wanted.difference(ids))
-        ids = sorted(id_ for id_ in ids if not wanted or id_ in wanted)
+        ids = sorted(id_ for id_ in ids if lists.shard.has(id_) and (not wanted or id_ in wanted))
         self.owners_found = len(ids)
         for id_ in ids:
             yield from self.changed_since(Listing(path={"app_project_id": id_}, owner=id_))

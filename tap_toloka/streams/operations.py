@@ -90,6 +90,7 @@ class OperationByOperation(TolokaStream):
             for operation in lists.rows(
                 Operations, ("id", "finished"), filters={**filters, "type": type_}
             )
+            if not self.sharded or lists.shard.has(operation["id"])
         ]
         # Only now Toloka's clock is known for certain.
         kept = dates.shifted(self.run_began, days=-self.kept_days) if self.kept_days else ""
@@ -119,6 +120,7 @@ class OperationLogs(OperationByOperation):
     primary_keys = ("operation_id", "number")
     added_fields = frozenset({"operation_id", "operation_finished", "number"})
     recognized_by = ("type",)
+    sharded = True
     types = ("TASK.BATCH_CREATE", "TASK_SUITE.BATCH_CREATE", "USER_BONUS.BATCH_CREATE")
     kept_days = 31  # "only for the last month" (openapi)
     id_field = None

@@ -88,6 +88,7 @@ class PoolByPool(TolokaStream):
     """Rows that Toloka lists pool by pool. It lists pools itself, whatever is selected of them."""
 
     listed_by = "pool_id"
+    sharded = True
     selected_by_default = False
     ended: t.ClassVar[Collection[str]] = ("CLOSED", "ARCHIVED")
     """Statuses of a pool in which nothing begins that would bring new rows."""
@@ -97,10 +98,7 @@ class PoolByPool(TolokaStream):
         pools = [
             pool
             for pool in matching_pools(self, lists)
-            if not self.config["skip_settled_pools"]
-            or pool.id in self.progress.owners_left
-            or (start := self.progress.start_of(pool.id)) is None
-            or self.can_change_after(pool, start.date)
+            if lists.shard.has(pool.id) and self._may_have_changed(pool)
         ]
         self.owners_found = len(pools)
         # If all lists by date fit into the connections at once, waiting for a first page would only
@@ -119,6 +117,16 @@ class PoolByPool(TolokaStream):
                 yield from self.changed_since(listing)
             else:
                 yield self._whole_or_changed_since(listing, start)
+
+    def _may_have_changed(self, pool: Pool) -> bool:
+        """Tell whether a pool may have rows that were not read."""
+        start = self.progress.start_of(pool.id)
+        return (
+            start is None
+            or not self.config["skip_settled_pools"]
+            or pool.id in self.progress.owners_left
+            or self.can_change_after(pool, start.date)
+        )
 
     def _start_in(self, pool: Pool) -> Start | None:
         """Return the date from which a pool is read; `None`: all of it is new."""

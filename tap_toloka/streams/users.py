@@ -85,6 +85,7 @@ class UserMetadata(TolokaStream):
     path = "/v1/user-metadata/{user_id}"
     replication_key = None
     listed_by = "user_id"
+    sharded = True
     selected_by_default = False
     id_field = None
     rows_in = None
@@ -95,7 +96,9 @@ class UserMetadata(TolokaStream):
         pools = matching_pools(self, lists)
         listings = (Listing(params={"pool_id": pool.id}, owner=pool.id) for pool in pools)
         seen = lists.rows(Assignments, ("user_id",), listings=listings)
-        user_ids = sorted({assignment["user_id"] for assignment in seen} - {None, ""})
+        found = {assignment["user_id"] for assignment in seen} - {None, ""}
+        # One Toloker works in many pools, and must not be read by two shards.
+        user_ids = sorted(filter(lists.shard.has, found))
         self.owners_found = len(user_ids)
         for user_id in user_ids:
             yield Listing(path={"user_id": user_id}, owner=user_id)
