@@ -607,11 +607,12 @@ class RandomRuns:
     """
 
     streams: tuple[type[TolokaStream], ...]
+    new_warehouse: Callable[..., Warehouse] = Warehouse
 
     def __init__(self, seed: int) -> None:
         self.dice = Dice(f"{type(self).__name__} {seed}")
         self.account = Account(seed)
-        self.warehouse = Warehouse(
+        self.warehouse = self.new_warehouse(
             self.account,
             *self.streams,
             max_retries=0,

@@ -1,0 +1,106 @@
+"""However many shards read an account, and whatever happens, the warehouse has what the API has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_toloka.merge_states import merged
+from tap_toloka.shards import WHOLE, Shard
+from tests.simulation import Warehouse
+from tests.test_the_warehouse_equals_the_api import RunsOfAllStreams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.runner import Run
+    from toloka_emulator import Fault
+
+MOST = 4
+"""Of as many shards the largest number has; few, so that each has lists to read."""
+
+
+class ShardedWarehouse(Warehouse):
+    """Tables that several runs fill, each with a state of its own.
+
+    Attributes:
+        states: The state of each shard.
+        shard: The one whose turn it is; `WHOLE` also when all are looked at.
+    """
+
+    shard = WHOLE
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.states = [self.state]
+
+    def run(self, *faults: Fault, **how: bool) -> Run:
+        """Run one of the shards."""
+        count, number = len(self.states), self._dice.randrange(len(self.states))
+        return self._run_shard(Shard(number + 1, count), *faults, **how)
+
+    def _run_shard(self, shard: Shard, *faults: Fault, **how: bool) -> Run:
+        self.shard, place = shard, shard.number - 1
+        self.state = self.states[place]
+        self.settings["shard"] = str(shard)
+        try:
+            return super().run(*faults, **how)
+        finally:
+            self.states[place], self.shard = self.state, WHOLE
+
+    def catch_up(self) -> None:
+        """Run each shard, in any order, so that all is read."""
+        shards = [Shard(number + 1, len(self.states)) for number in range(len(self.states))]
+        for shard in self._dice.sample(shards, len(shards)):
+            self._run_shard(shard)
+            self._run_shard(shard)  # if the first one resumed a run of a moment ago
+
+    def divide(self, count: int) -> None:
+        """Give the account to so many shards; what their states are made of is checked, too."""
+        state = merged(self.states) if len(self.states) > 1 else self.states[0]
+        self.state = {}
+        self._keep(state)  # it promises the same of all rows
+        self.states = [state] * count
+
+    def _versions_of(self, name: str) -> dict[str, list[tuple[str, Any]]]:
+        versions = super()._versions_of(name)
+        stream = next(stream for stream in self._streams if stream.name == name)
+        if not stream.sharded:
+            return versions
+
+        def is_ours(record: dict[str, Any]) -> bool:
+            name_of_id = stream.listed_by or ""
+            return self.shard.has((record.get("details") or record)[name_of_id])
+
+        return {key: rows for key, rows in versions.items() if is_ours(rows[0][1])}
+
+
+class RunsOfShards(RunsOfAllStreams):
+    """All that can happen in an account, and to the runs of shards, whose number changes."""
+
+    new_warehouse = ShardedWarehouse
+    warehouse: ShardedWarehouse
+
+    @property
+    def steps(self) -> tuple[Callable[[], object], ...]:
+        return (*super().steps, self.change_number, self.change_number)
+
+    def change_number(self) -> None:
+        self.warehouse.divide(self.dice.randrange(1, MOST + 1))
+
+    def change_settings(self) -> None:
+        super().change_settings()
+        # It is refused with FULL_TABLE, and does nothing without.
+        self.warehouse.settings["emit_activate_version_messages"] = False
+
+    def run_and_be_quiet(self) -> None:
+        """Go on with one run, which is as quiet as after runs of its own."""
+        self.warehouse.divide(1)
+        self.warehouse.catch_up()
+        super().run_and_be_quiet()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_warehouse_equals_the_api_however_many_shards_fill_it(seed: int) -> None:
+    RunsOfShards(seed).check(steps=150)
