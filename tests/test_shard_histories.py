@@ -8,7 +8,7 @@ import pytest
 
 from tap_toloka.merge_states import merged
 from tap_toloka.shards import WHOLE, Shard
-from tests.simulation import Warehouse
+from tests.simulation import Warehouse, bookmarks_in
 from tests.test_the_warehouse_equals_the_api import RunsOfAllStreams
 
 if TYPE_CHECKING:
@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from tests.runner import Run
     from toloka_emulator import Fault
 
-MOST = 4
-"""Of as many shards the largest number has; few, so that each has lists to read."""
+MOST_SHARDS = 3
+MOST_ROWS = {
+    "pools": 15,
+    "trainings": 2,
+    "app_projects": 5,
+    "operations": 20,
+    **dict.fromkeys(("tasks", "task_suites", "assignments", "attachments"), 50),
+}
+"""So many that each shard has lists to read."""
 
 
 class ShardedWarehouse(Warehouse):
@@ -27,6 +34,7 @@ class ShardedWarehouse(Warehouse):
     Attributes:
         states: The state of each shard.
         shard: The one whose turn it is; `WHOLE` also when all are looked at.
+        merged_bookmarks: How many merged bookmarks there were of which the shards had other ones.
     """
 
     shard = WHOLE
@@ -34,6 +42,7 @@ class ShardedWarehouse(Warehouse):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.states = [self.state]
+        self.merged_bookmarks = 0
 
     def run(self, *faults: Fault, **how: bool) -> Run:
         """Run one of the shards."""
@@ -49,16 +58,23 @@ class ShardedWarehouse(Warehouse):
         finally:
             self.states[place], self.shard = self.state, WHOLE
 
-    def catch_up(self) -> None:
-        """Run each shard, in any order, so that all is read."""
+    def run_all(self, *faults: Fault) -> None:
+        """Run each shard, in any order."""
         shards = [Shard(number + 1, len(self.states)) for number in range(len(self.states))]
         for shard in self._dice.sample(shards, len(shards)):
-            self._run_shard(shard)
-            self._run_shard(shard)  # if the first one resumed a run of a moment ago
+            self._run_shard(shard, *faults)
+
+    def catch_up(self) -> None:
+        self.run_all()
+        self.run_all()  # where the first one resumed a run of a moment ago
 
     def divide(self, count: int) -> None:
         """Give the account to so many shards; what their states are made of is checked, too."""
         state = merged(self.states) if len(self.states) > 1 else self.states[0]
+        for stream in self._streams:
+            if stream.sharded and stream.name in bookmarks_in(state):
+                found = {str(bookmarks_in(one)[stream.name]) for one in self.states}
+                self.merged_bookmarks += len(found) > 1
         self.state = {}
         self._keep(state)  # it promises the same of all rows
         self.states = [state] * count
@@ -81,13 +97,21 @@ class RunsOfShards(RunsOfAllStreams):
 
     new_warehouse = ShardedWarehouse
     warehouse: ShardedWarehouse
+    most_rows = MOST_ROWS
 
     @property
     def steps(self) -> tuple[Callable[[], object], ...]:
-        return (*super().steps, self.change_number, self.change_number)
+        return (*super().steps, *[self.run_all] * 3, *[self.change_number] * 3)
+
+    def run_all(self) -> None:
+        self.warehouse.run_all(*self.faults)
 
     def change_number(self) -> None:
-        self.warehouse.divide(self.dice.randrange(1, MOST + 1))
+        self.warehouse.divide(self.dice.randrange(1, MOST_SHARDS + 1))
+
+    def run_and_compare(self) -> None:
+        super().run_and_compare()
+        assert self.warehouse.merged_bookmarks > 5, "else it shows little"
 
     def change_settings(self) -> None:
         super().change_settings()
@@ -101,6 +125,6 @@ class RunsOfShards(RunsOfAllStreams):
         super().run_and_be_quiet()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_warehouse_equals_the_api_however_many_shards_fill_it(seed: int) -> None:
     RunsOfShards(seed).check(steps=150)
