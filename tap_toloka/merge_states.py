@@ -107,7 +107,7 @@ def _of_all_shards(stream: type[TolokaStream], entries: _Entries) -> dict[str, t
     skipped: dict[str, str] = {}
     for owner, date in itertools.chain.from_iterable(one.skipped.items() for one in bookmarks):
         skipped[owner] = min(date, skipped.get(owner, date))
-    Bookmark(key, max(values), filters, account=account, skipped=skipped).write(merged)
+    Bookmark(key, min(values), filters, account=account, skipped=skipped).write(merged)
     _log(f"{stream.name}: bookmark {min(values)}")
     return merged
 
