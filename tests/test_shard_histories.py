@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +19,14 @@ if TYPE_CHECKING:
     from tests.runner import Run
     from toloka_emulator import Fault
 
+IN_SHARDS = ("tasks", "task_suites", "assignments", "attachments", "app_items")
 MOST_SHARDS = 3
 MOST_ROWS = {
-    "pools": 15,
+    "pools": 20,
     "trainings": 2,
     "app_projects": 5,
     "operations": 20,
-    **dict.fromkeys(("tasks", "task_suites", "assignments", "attachments"), 50),
+    **dict.fromkeys(IN_SHARDS, 80),
 }
 """So many that each shard has lists to read."""
 
@@ -73,7 +76,7 @@ class ShardedWarehouse(Warehouse):
         state = merged(self.states) if len(self.states) > 1 else self.states[0]
         for stream in self._streams:
             if stream.sharded and stream.name in bookmarks_in(state):
-                found = {str(bookmarks_in(one)[stream.name]) for one in self.states}
+                found = {str(bookmarks_in(one).get(stream.name)) for one in self.states}
                 self.merged_bookmarks += len(found) > 1
         self.state = {}
         self._keep(state)  # it promises the same of all rows
@@ -101,7 +104,24 @@ class RunsOfShards(RunsOfAllStreams):
 
     @property
     def steps(self) -> tuple[Callable[[], object], ...]:
-        return (*super().steps, *[self.run_all] * 3, *[self.change_number] * 3)
+        shards = (*[self.run_tap] * 4, *[self.run_all] * 2, *[self.change_number] * 4)
+        return (*super().steps, *shards, *[self.label] * 8)
+
+    def fill_account(self) -> None:
+        super().fill_account()
+        for _ in range(8):
+            pool_id = self.account.create_pool(project_id="1", auto_accept_period_day=2)
+            self.account.change_pool(pool_id, "OPEN")
+
+    def label(self) -> None:
+        """Create and change rows of many pools and app projects."""
+        for _ in range(6):
+            name = self.dice.pick(IN_SHARDS)
+            self.account.schedule(self.soon(), partial(self.create_row, name))
+            if keys := [*self.account.versions["assignments"]]:
+                change = partial(self.account.change, "assignments", self.dice.pick(keys))
+                self.account.schedule(self.soon(), change)
+        self.account.wait(timedelta())
 
     def run_all(self) -> None:
         self.warehouse.run_all(*self.faults)
