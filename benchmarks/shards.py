@@ -83,6 +83,9 @@ def _arguments() -> argparse.Namespace:
         metavar="POOLSxEACH",
         help="what is loaded into PostgreSQL",
     )
+    add(
+        "--rate", type=float, help="rows that a simulated target takes per second, in place of that"
+    )
     add("--rounds", type=int, default=2, help="how often that is done; the results are medians")
     add("--limit", type=int, default=200, help="seconds after which a load is ended")
     add("--write", action="store_true", help=f"put the result into {page.PAGE.name}")
@@ -317,8 +320,8 @@ def main() -> None:
     for peer in (TAP, TARGET):
         peer.install()
     loads = _loads(arguments)
-    rate = arguments.loaded.pools * arguments.loaded.each / median(loads[ONE].seconds)
-    print(f"A target takes {rate:,.0f} rows a second", file=sys.stderr)
+    rows = arguments.loaded.pools * arguments.loaded.each
+    rate = arguments.rate or rows / median(loads[ONE].seconds)
     simulated = {account: _simulated(account, arguments, rate) for account in arguments.accounts}
     command = shlex.join(["python", "-m", "benchmarks.shards", *sys.argv[1:]])
     report = "\n\n".join(
