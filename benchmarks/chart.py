@@ -18,7 +18,6 @@ STYLE = """
   .bar0 { color: #1f6feb } .bar1 { color: #d4730b }
   .bar2 { color: #2da44e } .bar3 { color: #8250df }
   .bar0, .bar1, .bar2, .bar3 { fill: currentColor }
-  .line { fill: none; stroke: currentColor; stroke-width: 2 } .limit { stroke-dasharray: 6 4 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .ground { fill: #0d1117 }

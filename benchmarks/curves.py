@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 760, 360
 LEFT, RIGHT, TOP, BOTTOM = 60, 24, 84, 44
 LINE, STEP = 22, 5
+LINES = """
+  .line { fill: none; stroke: currentColor; stroke-width: 2 } .limit { stroke-dasharray: 6 4 }
+  .axis { color: #8c959f; stroke-width: 1 }
+"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def draw(title: str, limit: str, curves: Sequence[Curve]) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
             f"<title>{title}</title>",
-            f"<style>{STYLE}</style>",
+            f"<style>{STYLE}{LINES}</style>",
             f'<rect class="ground" width="{WIDTH}" height="{HEIGHT}" rx="6"/>',
             f'<text x="{LEFT}" y="22" font-weight="600">{title}</text>',
             *_Drawing(curves).parts(limit),
@@ -74,7 +78,7 @@ class _Drawing:
             what = "shard" if count == 1 else "shards"
             x = f"{self._x(count):g}"
             yield f'<text x="{x}" y="{bottom + 26}" text-anchor="middle">{count} {what}</text>'
-        yield f'<path class="line" d="M{LEFT} {TOP - 8}V{bottom}H{WIDTH - RIGHT}"/>'
+        yield f'<path class="line axis" d="M{LEFT} {TOP - 8}V{bottom}H{WIDTH - RIGHT}"/>'
         for share in (0.5, 1):
             seconds = share * self._most
             y = f"{self._y(seconds) + STEP:g}"
@@ -86,7 +90,8 @@ class _Drawing:
         yield f'<polyline class="bar{number} line" points="{line}"/>'
         for x, y, seconds in points:
             yield f'<circle class="bar{number}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-            yield f'<text x="{x + 7:.1f}" y="{y - 7:.1f}">{seconds:.0f}</text>'
+            beside = y - 7 if number == 0 else y + 18  # curves may be close to each other
+            yield f'<text x="{x + 7:.1f}" y="{beside:.1f}">{seconds:.0f}</text>'
         limit = f"M{LEFT} {self._y(curve.limit):.1f}H{WIDTH - RIGHT}"
         yield f'<path class="bar{number} line limit" d="{limit}"/>'
 
