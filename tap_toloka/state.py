@@ -356,7 +356,7 @@ def checked(
         ValueError: If it cannot be right. With such a state Toloka might return nothing, for ever,
             and every run would look fine.
     """
-    bookmarks = state.get("bookmarks", {})
+    bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
     if not isinstance(bookmarks, dict) or state.keys() - {"bookmarks"}:
         msg = "expected an object with the single key `bookmarks`"
         raise ValueError(msg)
