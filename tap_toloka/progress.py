@@ -195,17 +195,12 @@ class Progress:
     def log_start(self) -> None:
         """Log from where the stream is read."""
         if not self._is_incremental:
-            self._logger.info(
-                "Reading %s from the beginning, as each run of a FULL_TABLE stream does",
-                self._name,
-            )
+            msg = "Reading %s from the beginning, as each run of a FULL_TABLE stream does"
+            self._logger.info(msg, self._name)
             return
         if self.unfinished:
-            self._logger.info(
-                "Resuming %s: reading what the run of %s did not finish",
-                self._name,
-                self.unfinished.began,
-            )
+            msg = "Resuming %s: reading what the run of %s did not finish"
+            self._logger.info(msg, self._name, self.unfinished.began)
             return
         since = f"since {self.start.date}" if self.start else "from the beginning"
         if self.fingerprints and not self.is_first:
