@@ -116,6 +116,7 @@ class Account(Emulator):
         self._at_limit = at_limit
         self._is_read = False
         self._before: dict[tuple[str, str], Json] = {}
+        self._late_logs: dict[str, float] = {}
         self._changed_at: dict[tuple[str, str], datetime] = {}
         self._schedule: list[tuple[datetime, int, Callable[[], object]]] = []
         self._numbers = itertools.count()
@@ -316,7 +317,10 @@ class Account(Emulator):
                 self.create("aggregated_solutions", **facts)
 
     def _create(self, stream: str, row: Json) -> None:
-        self.tables[stream].add([row], visible_in=self._seconds_late())
+        seconds = self._seconds_late()
+        if stream == "operation_logs":  # a log is listed as a whole, and its entries are counted
+            seconds = self._late_logs.setdefault(row["operation_id"], seconds)
+        self.tables[stream].add([row], visible_in=seconds)
         self._changed(stream, key_of(_BY_NAME[stream], row))
 
     def _change(self, stream: str, row_id: str, fields: Json, *, at_once: bool = False) -> None:
