@@ -1,0 +1,274 @@
+"""Runs Meltano from an orchestrator: logs as they come, clear errors, no process left behind.
+
+For Airflow, Dagster and the like to import; needs nothing but Python. Environment variables:
+
+- `MELTANO_PROJECT_ROOT`: the folder of the Meltano project;
+- `MELTANO`: the program, by default `meltano` in the `PATH`;
+- `MELTANO_ENVIRONMENT` (by default `dev`), `TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA` (`tap_toloka`),
+  `TAP_TOLOKA_MAX_REQUESTS_PER_SECOND` (100): as in Meltano, but they win over `meltano.yml` and
+  `.env`, and so do these defaults.
+
+Meltano runs below a guard, which is this file as a script. It stops the run when the task is gone,
+also if that was killed: the tap writes a checkpoint, and what it has read is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SHARDED = (
+    *("assignments", "tasks", "task_suites", "attachments"),
+    *("operation_logs", "app_batches", "app_items", "user_metadata"),
+)
+"""The streams that shards deal out among them. The account's run reads all others."""
+
+GRACE_SECONDS = 240.0
+"""How long a run that is stopped may take to load what the tap has read."""
+
+OF_STREAM = re.compile(r"\w+ failed because ")
+LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+SECONDS_TO_TERMINATE = 15
+"""How long it may then take to end without that."""
+
+MOST_PLAIN_LINES = 15  # of what dbt prints are told if it fails
+
+
+class MeltanoError(Exception):
+    """Meltano failed; the text is what the tap, the loader, Meltano or dbt said last."""
+
+
+# What runs in a night
+
+
+def account_run(logger: logging.Logger, *, full_refresh: bool = False) -> None:
+    """Load the selected streams that are not sharded.
+
+    Nothing else may run at that time: Meltano may have to migrate its database.
+
+    Raises:
+        MeltanoError: If it fails.
+    """
+    selection = [f"--exclude={name}" for name in SHARDED]
+    _load("account", selection, {}, logger, full_refresh=full_refresh)
+
+
+def shard_run(shard: str, logger: logging.Logger, *, full_refresh: bool = False) -> None:
+    """Load one shard, as `2/3`, of the selected streams that are sharded.
+
+    Raises:
+        MeltanoError: If it fails.
+    """
+    number, _, count = shard.partition("/")
+    rate = int(_setting("TAP_TOLOKA_MAX_REQUESTS_PER_SECOND", "100"))
+    env = {
+        "TAP_TOLOKA_SHARD": shard,
+        # Toloka's limit is one for the account, so shards divide it among them.
+        "TAP_TOLOKA_MAX_REQUESTS_PER_SECOND": str(max(1, rate // int(count))),
+    }
+    selection = [f"--select={name}" for name in SHARDED]
+    _load(f"shard-{number}-of-{count}", selection, env, logger, full_refresh=full_refresh)
+
+
+def _load(
+    name: str,
+    selection: list[str],
+    env: Mapping[str, str],
+    logger: logging.Logger,
+    *,
+    full_refresh: bool,
+) -> None:
+    # Not `meltano run`: it has one place for the files of all runs, so two at once mix them up.
+    # The schema is in the state ID, as bookmarks of one schema say nothing about another one.
+    run_meltano(
+        *("el", "tap-toloka", "target-postgres", "--no-install", *selection),
+        f"--state-id={_environment()}:tap-toloka-to-target-postgres:{_schema()}:{name}",
+        *(["--full-refresh"] if full_refresh else []),
+        env=env,
+        logger=logger,
+    )
+
+
+def run_dbt(*args: str, logger: logging.Logger) -> None:
+    """Run dbt on the tables, as with `build` or `source freshness`.
+
+    Raises:
+        MeltanoError: If it fails.
+    """
+    run_meltano("invoke", "--no-install", "dbt-postgres", *args, logger=logger)
+
+
+def _environment() -> str:
+    return _setting("MELTANO_ENVIRONMENT", "dev")
+
+
+def _schema() -> str:
+    return _setting("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", "tap_toloka")
+
+
+def _setting(name: str, default: str) -> str:
+    return os.environ.get(name) or default
+
+
+# Meltano
+
+
+def run_meltano(
+    *args: str,
+    logger: logging.Logger,
+    env: Mapping[str, str] | None = None,
+    project: Path | None = None,
+    grace_seconds: float = GRACE_SECONDS,
+) -> None:
+    """Run Meltano, and log its lines and those of its plugins as they come.
+
+    Any exception that interrupts it stops the run, and is raised when that has ended.
+
+    Args:
+        args: What follows on its command line.
+        logger: What takes the lines, at their level.
+        env: Variables beside those of this process.
+        project: The folder of the Meltano project, by default `MELTANO_PROJECT_ROOT`.
+        grace_seconds: How long the run may take to end when it is stopped.
+
+    Raises:
+        MeltanoError: If it fails.
+    """
+    ours = {
+        "MELTANO_ENVIRONMENT": _environment(),
+        "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": _schema(),
+        "NO_COLOR": "1",
+    }
+    meltano = [_setting("MELTANO", "meltano"), "--log-format=json", *args]
+    lines = _Lines(logger)
+    with subprocess.Popen(  # noqa: S603  # our own commands
+        [sys.executable, __file__, str(grace_seconds), *meltano],
+        cwd=project or _setting("MELTANO_PROJECT_ROOT", "."),
+        env={**os.environ, **ours, **(env or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # what is sent to the task does not reach Meltano
+    ) as guard:
+        assert guard.stdin is not None  # noqa: S101  # they are pipes
+        assert guard.stdout is not None  # noqa: S101
+        try:
+            lines.take(guard.stdout)
+        except BaseException:
+            logger.warning("Stopping Meltano: what the tap has read is loaded")
+            guard.stdin.close()
+            lines.take(guard.stdout)
+            raise
+    if guard.returncode:
+        msg = lines.why_failed() or f"meltano {args[0]} ended with status {guard.returncode}"
+        raise MeltanoError(msg)
+
+
+class _Lines:
+    """Logs the lines of a run, and keeps those that say why it failed."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._errors: list[tuple[str, str]] = []  # who logged it, and what
+        self._printed: list[str] = []
+
+    def take(self, lines: Iterable[str]) -> None:
+        """Log lines as they come, until there are no more."""
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                level, text = LEVELS[entry["level"].upper()], str(entry["event"])
+            except (ValueError, LookupError, TypeError):  # dbt prints its lines
+                self._logger.info("%s", line.rstrip())
+                self._printed = [*self._printed[1 - MOST_PLAIN_LINES :], line.rstrip()]
+                continue
+            name = entry.get("name", "meltano")
+            self._logger.log(level, "%s: %s", name, text)
+            if level >= logging.ERROR and text:
+                self._errors.append((name, text))
+
+    def why_failed(self) -> str:
+        """Return what the tap and the loader said last, else Meltano, else what was printed."""
+        tap = self._errors_of("tap-")
+        # A line for each stream that failed, and the last one: the total, or why it did not begin.
+        streams = [error for error in tap[:-1] if OF_STREAM.match(error)]
+        found = [*streams, *tap[-1:], *self._errors_of("target-")[-1:]]
+        if not found:  # the first line, as further ones say where to ask
+            found = [error.partition("\n")[0] for error in self._errors_of("meltano")[-1:]]
+        return "\n".join(found or self._printed)
+
+    def _errors_of(self, name: str) -> list[str]:
+        return [text for logged_by, text in self._errors if logged_by.startswith(name)]
+
+
+# The guard: a process between the task and Meltano, in a session of their own
+
+
+def main() -> None:
+    """Run Meltano until it ends, or stop it when whoever holds our stdin has gone."""
+    grace_seconds, *command = sys.argv[1:]
+    try:
+        meltano = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # as above
+    except OSError as error:
+        sys.exit(f"Cannot start Meltano: {error}. Set MELTANO to the path of the program")
+
+    def stop_when_left() -> None:
+        sys.stdin.read()
+        _stop(meltano, float(grace_seconds), is_load="el" in command)
+
+    threading.Thread(target=stop_when_left, daemon=True).start()
+    status = meltano.wait()
+    sys.exit(status if status >= 0 else 128 - status)
+
+
+def _stop(meltano: subprocess.Popen[bytes], grace_seconds: float, *, is_load: bool) -> None:
+    """End a run; this process ends with Meltano, and with it this function.
+
+    On SIGTERM the tap writes a checkpoint and ends. The target then loads what is left, and Meltano
+    saves the checkpoint, which it would not if it got the signal itself.
+    """
+    stopped: set[int] = set()
+    deadline = time.monotonic() + grace_seconds
+    while is_load and time.monotonic() < deadline:
+        taps = _taps_below(meltano.pid)  # also one that starts only now
+        for tap in taps - stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(tap, signal.SIGTERM)
+        stopped |= taps
+        time.sleep(0.5)
+    meltano.terminate()
+    time.sleep(SECONDS_TO_TERMINATE)
+    os.killpg(0, signal.SIGKILL)  # this process, too
+
+
+def _taps_below(parent: int) -> set[int]:
+    """Return the children of a process that are taps."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            _, _, fields = (folder / "stat").read_text().rpartition(")")
+            if (
+                int(fields.split()[1]) == parent
+                and b"bin/tap-" in (folder / "cmdline").read_bytes()
+            ):
+                found.add(int(folder.name))
+    return found
+
+
+if __name__ == "__main__":
+    main()
