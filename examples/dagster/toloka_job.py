@@ -1,8 +1,11 @@
 """Loads a Toloka account every night: its lists, then shards of it side by side, dbt, freshness.
 
 Copy this file and `meltano_process.py`, which runs Meltano and names the variables of the project.
-More are read here: `TOLOKA_MAX_CONCURRENT` (3), `TOLOKA_RETRY_SECONDS` (360), and
-`TOLOKA_ON_FAILURE`, a function that gets the text of a failure, as `our_alerts.slack:post`.
+More are read here:
+
+- `TOLOKA_SHARDS` (3), and `TOLOKA_MAX_CONCURRENT` (3), how many of them are loaded at a time;
+- `TOLOKA_RETRY_MINUTES` (6);
+- `TOLOKA_ON_FAILURE`: a function that is called with a text if a run fails, as `alerts.page`.
 """
 
 import os
@@ -18,8 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from meltano_process import MeltanoError, account_run, run_dbt, shard_run
 
-RETRY = dg.RetryPolicy(max_retries=2, delay=float(os.environ.get("TOLOKA_RETRY_SECONDS", "360")))
-"""A retry goes on where the run stopped. If Meltano was killed, it refuses one for five minutes."""
+RETRY = dg.RetryPolicy(
+    max_retries=3,  # each goes on from the last checkpoint
+    # A Meltano that was killed looks alive for five minutes, and so a retry would be refused.
+    delay=60 * float(os.environ.get("TOLOKA_RETRY_MINUTES", "6")),
+)
 
 AT_ONCE = {"max_concurrent": int(os.environ.get("TOLOKA_MAX_CONCURRENT", "3"))}
 UNDER_WAY = [
@@ -36,7 +42,7 @@ class Night(dg.ConfigurableResource):
         full_refresh: Whether to read everything again.
     """
 
-    shards: int = 3
+    shards: int = int(os.environ.get("TOLOKA_SHARDS", "3"))
     full_refresh: bool = False
 
 
