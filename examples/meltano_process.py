@@ -26,6 +26,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +39,13 @@ SHARDED = (
 
 GRACE_SECONDS = 240.0
 """How long a run that is stopped may take to load what the tap has read."""
+
+CREATE_TABLES = """
+catalog=$(mktemp) && trap 'rm "$catalog"' EXIT &&
+"$0" "$@" invoke --no-install --dump=catalog tap-toloka >"$catalog" &&
+schemas=$("$0" "$@" invoke --no-install tap-toloka --catalog="$catalog" --test=schema) &&
+printf '%s\\n' "$schemas" | "$0" "$@" invoke --no-install target-postgres
+"""
 
 OF_STREAM = re.compile(r"\w+ failed because ")
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
@@ -55,13 +63,16 @@ class MeltanoError(Exception):
 
 
 def account_run(logger: logging.Logger, *, full_refresh: bool = False) -> None:
-    """Load the selected streams that are not sharded.
+    """Create the tables of all selected streams, and load those that are not sharded.
 
-    Nothing else may run at that time: Meltano may have to migrate its database.
+    Nothing else may run at that time: shards that create a table at once fail, and so do processes
+    of Meltano that migrate its database at once.
 
     Raises:
         MeltanoError: If it fails.
     """
+    # Each night, as a new version of the tap may add columns.
+    _run(["sh", "-c", CREATE_TABLES, *_meltano()], logger=logger)
     selection = [f"--exclude={name}" for name in SHARDED]
     _load("account", selection, {}, logger, full_refresh=full_refresh)
 
@@ -108,7 +119,23 @@ def run_dbt(*args: str, logger: logging.Logger) -> None:
     Raises:
         MeltanoError: If it fails.
     """
-    run_meltano("invoke", "--no-install", "dbt-postgres", *args, logger=logger)
+    meltano = ("invoke", "--no-install", "dbt-postgres")
+    run_meltano(*meltano, *args, env=_database_for_dbt(), logger=logger)
+
+
+def _database_for_dbt() -> dict[str, str]:
+    """Return the parts of the address that target-postgres is given, as dbt takes none."""
+    url = urlsplit(os.environ.get("TARGET_POSTGRES_SQLALCHEMY_URL", ""))
+    query = dict(parse_qsl(url.query))
+    parts = {
+        "HOST": query.get("host") or url.hostname,  # the former is the folder of a socket
+        "PORT": str(url.port or ""),
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "DATABASE": unquote(url.path[1:]),
+        "SSL_MODE": query.get("sslmode"),
+    }
+    return {f"DBT_POSTGRES_{name}": part for name, part in parts.items() if part}
 
 
 def _environment() -> str:
@@ -147,15 +174,28 @@ def run_meltano(
     Raises:
         MeltanoError: If it fails.
     """
+    _run([*_meltano(), *args], logger, env, project, grace_seconds)
+
+
+def _meltano() -> list[str]:
+    return [_setting("MELTANO", "meltano"), "--log-format=json"]
+
+
+def _run(
+    command: list[str],
+    logger: logging.Logger,
+    env: Mapping[str, str] | None = None,
+    project: Path | None = None,
+    grace_seconds: float = GRACE_SECONDS,
+) -> None:
     ours = {
         "MELTANO_ENVIRONMENT": _environment(),
         "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": _schema(),
         "NO_COLOR": "1",
     }
-    meltano = [_setting("MELTANO", "meltano"), "--log-format=json", *args]
     lines = _Lines(logger)
     with subprocess.Popen(  # noqa: S603  # our own commands
-        [sys.executable, __file__, str(grace_seconds), *meltano],
+        [sys.executable, __file__, str(grace_seconds), *command],
         cwd=project or _setting("MELTANO_PROJECT_ROOT", "."),
         env={**os.environ, **ours, **(env or {})},
         stdin=subprocess.PIPE,
@@ -175,8 +215,7 @@ def run_meltano(
             lines.take(guard.stdout)
             raise
     if guard.returncode:
-        msg = lines.why_failed() or f"meltano {args[0]} ended with status {guard.returncode}"
-        raise MeltanoError(msg)
+        raise MeltanoError(lines.why_failed() or f"Meltano ended with status {guard.returncode}")
 
 
 class _Lines:
@@ -223,7 +262,9 @@ def main() -> None:
     """Run Meltano until it ends, or stop it when whoever holds our stdin has gone."""
     grace_seconds, *command = sys.argv[1:]
     try:
-        meltano = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # as above
+        meltano = subprocess.Popen(  # noqa: S603  # as above
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
     except OSError as error:
         sys.exit(f"Cannot start Meltano: {error}. Set MELTANO to the path of the program")
 
@@ -232,6 +273,11 @@ def main() -> None:
         _stop(meltano, float(grace_seconds), is_load="el" in command)
 
     threading.Thread(target=stop_when_left, daemon=True).start()
+    assert meltano.stdout is not None  # noqa: S101  # it is a pipe
+    for line in meltano.stdout:
+        # If nobody reads them any more, they are read all the same: else Meltano would hang.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(sys.stdout.fileno(), line)
     status = meltano.wait()
     sys.exit(status if status >= 0 else 128 - status)
 
