@@ -57,7 +57,7 @@ class Nights:
         """All processes that run with these variables: of the orchestrator, Meltano, plugins."""
         found = []
         for process in psutil.process_iter():
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.Error):  # it has ended, or is not ours
                 root = process.environ().get("MELTANO_PROJECT_ROOT")
                 if root == str(self.project.root) and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)

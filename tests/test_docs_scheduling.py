@@ -91,20 +91,20 @@ def test_cron_starts_no_second_run_and_mails_failures_alone(
 
 @runs("docs/scheduling.md#systemd")
 def test_the_units_of_systemd_are_valid(blocks: list[Block], tmp_path: Path) -> None:
-    service, timer = (block.text for block in blocks)
-    settings = dict(re.findall(r"^(\w+)=(.*)$", service, re.MULTILINE))
-    assert settings["ExecStart"] == f"{FOLDER}/{SCRIPT.name} run tap-toloka target-postgres"
+    (units,) = blocks
+    (command,) = re.findall(r"^ExecStart=(.*)$", units.text, re.MULTILINE)
+    assert command == f"{FOLDER}/{SCRIPT.name} run tap-toloka target-postgres"
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze, which checks the rest, is not here")
     shutil.copy(SCRIPT, tmp_path)
-    alert = "# /etc/systemd/system/alert@.service\n[Service]\nExecStart=/bin/true\n"
-    units = []
-    for text in (service, timer, alert):
-        (name,) = re.findall(r"^# /etc/systemd/system/(\S+)\n", text)
-        units.append(tmp_path / name)
-        units[-1].write_text(text.replace(FOLDER, str(tmp_path)))
+    (tmp_path / "alert@.service").write_text("[Service]\nExecStart=/bin/true\n")
+    _, *parts = re.split(r"^# /etc/systemd/system/(.+)\n", units.text, flags=re.MULTILINE)
+    names, texts = parts[::2], parts[1::2]
+    assert names == ["toloka.service", "toloka.timer"]
+    for name, text in zip(names, texts, strict=True):
+        (tmp_path / name).write_text(text.replace(FOLDER, str(tmp_path)))
     done = subprocess.run(
-        ["systemd-analyze", "verify", *units],  # noqa: S607
+        ["systemd-analyze", "verify", *(tmp_path / name for name in names)],  # noqa: S607
         capture_output=True,
         text=True,
         check=False,
@@ -137,13 +137,16 @@ def test_each_run_of_the_workflow_goes_on_where_the_one_before_ended_though_on_a
         assert value == f"${{{{ secrets.{name} }}}}"
     with database.connect(autocommit=True) as connection:
         connection.execute("CREATE SCHEMA meltano")
-    state = {"MELTANO_DATABASE_URI": f"{database.url}&options=-csearch_path%3Dmeltano"}
-    assert job["env"].keys() <= {*state, *machine.loads.variables}
+    secrets = {
+        "MELTANO_DATABASE_URI": f"{database.url}&options=-csearch_path%3Dmeltano",
+        **machine.loads.variables,
+    }
+    env = {name: secrets[name] for name in job["env"]}
     for number in range(2):
         root = machine.project.root.with_name(f"{machine.project.root.name}_runner_{number}")
         runner = Machine(machine.project.copy(root), machine.emulator, machine.loads)
         shutil.copy(SCRIPT, root)
-        done = runner.attempt(job["steps"][-1]["run"], **state)
+        done = runner.attempt(job["steps"][-1]["run"], **env)
         assert done.returncode == 0, done.stderr
         assert ("No state was found" in done.stderr) == (number == 0)
     assert not (root / ".meltano/meltano.db").exists()

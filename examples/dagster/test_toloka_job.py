@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.projects import REPOSITORY
 from toloka_emulator import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from examples.nights import Nights
     from tests.loaded_account import LoadedAccount
 
@@ -37,6 +40,14 @@ with dg.DagsterInstance.local_temp() as instance:
     context = dg.build_run_status_sensor_context("on_failure", failure, instance, run.dagster_run)
     job.on_failure(context.for_run_failure())
 """
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def start(nights: Nights, tmp_path: Path) -> subprocess.Popen[str]:
@@ -75,22 +86,34 @@ def test_a_job_loads_in_three_shards_what_one_run_does_though_one_of_them_fails_
     assert "pools" in nights.state("account")
 
 
-def test_a_job_that_is_cancelled_leaves_no_tap_behind_and_the_next_one_goes_on(
-    nights: Nights, loaded: LoadedAccount, tmp_path: Path
+def cancel(run: subprocess.Popen[str], _: Nights) -> None:
+    """Cancel a run as Dagster does."""
+    run.terminate()
+
+
+def kill(_: subprocess.Popen[str], nights: Nights) -> None:
+    """Kill all processes of Dagster."""
+    for process in nights.processes:
+        if process.cmdline()[0].startswith(str(PROGRAMS)) and "meltano_process" not in str(
+            process.cmdline()
+        ):
+            process.kill()
+
+
+@pytest.mark.parametrize("stop", [cancel, kill])
+def test_a_job_that_is_stopped_leaves_no_tap_behind_and_the_next_one_goes_on(
+    stop: Callable[[subprocess.Popen[str], Nights], None],
+    nights: Nights,
+    loaded: LoadedAccount,
+    tmp_path: Path,
 ) -> None:
-    slow = Fault(delay=1.0, times=None, path="*/tasks")
-    nights.emulator.faults.add(slow)
+    nights.emulator.faults.add(Fault(delay=1.0, times=None, path="*/tasks"))
     run = start(nights, tmp_path)
-    deadline = time.monotonic() + SOON
-    while sum(request.path.endswith("/tasks") for request in nights.emulator.requests) < 20:
-        assert time.monotonic() < deadline
-        assert run.poll() is None
-        time.sleep(0.1)
-    run.send_signal(signal.SIGTERM)
-    _, log = run.communicate(timeout=SOON)
+    wait_for(lambda: sum(r.path.endswith("/tasks") for r in nights.emulator.requests) > 20)
+    stop(run, nights)
+    run.communicate(timeout=SOON)
     assert run.returncode != 0
-    assert "Stopped by SIGTERM" in log
-    assert nights.processes == []
+    wait_for(lambda: not nights.processes)
     left = [nights.state(f"shard-{number}-of-3").get("tasks", {}) for number in (1, 2, 3)]
     assert any("unfinished" in entry for entry in left)
 
