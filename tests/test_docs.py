@@ -14,7 +14,7 @@ from tap_toloka.streams import STREAMS
 from tests import (  # they say what they run
     test_docs_commands,  # noqa: F401
     test_docs_meltano,  # noqa: F401
-    test_meltano_stops,  # noqa: F401
+    test_docs_scheduling,  # noqa: F401
     test_misfits,  # noqa: F401
     test_targets,  # noqa: F401
 )
