@@ -8,8 +8,9 @@ For Airflow, Dagster and the like to import; needs nothing but Python. Environme
   `TAP_TOLOKA_MAX_REQUESTS_PER_SECOND` (100): as in Meltano, but they win over `meltano.yml` and
   `.env`, and so do these defaults.
 
-Meltano runs below a guard, which is this file as a script. It stops the run when the task is gone,
-also if that was killed: the tap writes a checkpoint, and what it has read is loaded.
+Between the task and Meltano there is a watchdog: this file as a script. When the task is gone, also
+if it was killed, the watchdog stops the tap, which writes a checkpoint, lets the target load what
+was read, and ends whatever is left. That needs Linux; elsewhere it ends all at once.
 """
 
 from __future__ import annotations
@@ -37,8 +38,11 @@ SHARDED = (
 )
 """The streams that shards deal out among them. The account's run reads all others."""
 
-GRACE_SECONDS = 240.0
+SECONDS_TO_LOAD = 240
 """How long a run that is stopped may take to load what the tap has read."""
+
+SECONDS_TO_TERMINATE = 15
+"""How long Meltano may then take to end on SIGTERM."""
 
 CREATE_TABLES = """
 catalog=$(mktemp) && trap 'rm "$catalog"' EXIT &&
@@ -47,12 +51,10 @@ schemas=$("$0" "$@" invoke --no-install tap-toloka --catalog="$catalog" --test=s
 printf '%s\\n' "$schemas" | "$0" "$@" invoke --no-install target-postgres
 """
 
+PROC = Path("/proc")
 OF_STREAM = re.compile(r"\w+ failed because ")
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
-SECONDS_TO_TERMINATE = 15
-"""How long it may then take to end without that."""
-
-MOST_PLAIN_LINES = 15  # of what dbt prints are told if it fails
+MOST_PRINTED = 15  # lines of what dbt printed are told if it fails
 
 
 class MeltanoError(Exception):
@@ -72,7 +74,7 @@ def account_run(logger: logging.Logger, *, full_refresh: bool = False) -> None:
         MeltanoError: If it fails.
     """
     # Each night, as a new version of the tap may add columns.
-    _run(["sh", "-c", CREATE_TABLES, *_meltano()], logger=logger)
+    _run(["sh", "-c", CREATE_TABLES, *_meltano()], logger, {})
     selection = [f"--exclude={name}" for name in SHARDED]
     _load("account", selection, {}, logger, full_refresh=full_refresh)
 
@@ -153,13 +155,7 @@ def _setting(name: str, default: str) -> str:
 # Meltano
 
 
-def run_meltano(
-    *args: str,
-    logger: logging.Logger,
-    env: Mapping[str, str] | None = None,
-    project: Path | None = None,
-    grace_seconds: float = GRACE_SECONDS,
-) -> None:
+def run_meltano(*args: str, logger: logging.Logger, env: Mapping[str, str] | None = None) -> None:
     """Run Meltano, and log its lines and those of its plugins as they come.
 
     Any exception that interrupts it stops the run, and is raised when that has ended.
@@ -168,26 +164,18 @@ def run_meltano(
         args: What follows on its command line.
         logger: What takes the lines, at their level.
         env: Variables beside those of this process.
-        project: The folder of the Meltano project, by default `MELTANO_PROJECT_ROOT`.
-        grace_seconds: How long the run may take to end when it is stopped.
 
     Raises:
         MeltanoError: If it fails.
     """
-    _run([*_meltano(), *args], logger, env, project, grace_seconds)
+    _run([*_meltano(), *args], logger, env or {})
 
 
 def _meltano() -> list[str]:
     return [_setting("MELTANO", "meltano"), "--log-format=json"]
 
 
-def _run(
-    command: list[str],
-    logger: logging.Logger,
-    env: Mapping[str, str] | None = None,
-    project: Path | None = None,
-    grace_seconds: float = GRACE_SECONDS,
-) -> None:
+def _run(command: list[str], logger: logging.Logger, env: Mapping[str, str]) -> None:
     ours = {
         "MELTANO_ENVIRONMENT": _environment(),
         "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": _schema(),
@@ -195,27 +183,27 @@ def _run(
     }
     lines = _Lines(logger)
     with subprocess.Popen(  # noqa: S603  # our own commands
-        [sys.executable, __file__, str(grace_seconds), *command],
-        cwd=project or _setting("MELTANO_PROJECT_ROOT", "."),
-        env={**os.environ, **ours, **(env or {})},
+        [sys.executable, __file__, *command],
+        cwd=_setting("MELTANO_PROJECT_ROOT", "."),
+        env={**os.environ, **ours, **env},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         start_new_session=True,  # what is sent to the task does not reach Meltano
-    ) as guard:
-        assert guard.stdin is not None  # noqa: S101  # they are pipes
-        assert guard.stdout is not None  # noqa: S101
+    ) as watchdog:
+        assert watchdog.stdin is not None  # noqa: S101  # they are pipes
+        assert watchdog.stdout is not None  # noqa: S101
         try:
-            lines.take(guard.stdout)
+            lines.take(watchdog.stdout)
         except BaseException:
             logger.warning("Stopping Meltano: what the tap has read is loaded")
-            guard.stdin.close()
-            lines.take(guard.stdout)
+            watchdog.stdin.close()
+            lines.take(watchdog.stdout)
             raise
-    if guard.returncode:
-        raise MeltanoError(lines.why_failed() or f"Meltano ended with status {guard.returncode}")
+    if watchdog.returncode:
+        raise MeltanoError(lines.why_failed() or f"Meltano ended with status {watchdog.returncode}")
 
 
 class _Lines:
@@ -234,7 +222,7 @@ class _Lines:
                 level, text = LEVELS[entry["level"].upper()], str(entry["event"])
             except (ValueError, LookupError, TypeError):  # dbt prints its lines
                 self._logger.info("%s", line.rstrip())
-                self._printed = [*self._printed[1 - MOST_PLAIN_LINES :], line.rstrip()]
+                self._printed = [*self._printed[1 - MOST_PRINTED :], line.rstrip()]
                 continue
             name = entry.get("name", "meltano")
             self._logger.log(level, "%s: %s", name, text)
@@ -255,12 +243,12 @@ class _Lines:
         return [text for logged_by, text in self._errors if logged_by.startswith(name)]
 
 
-# The guard: a process between the task and Meltano, in a session of their own
+# The watchdog: a process between the task and Meltano, in a session of their own
 
 
 def main() -> None:
     """Run Meltano until it ends, or stop it when whoever holds our stdin has gone."""
-    grace_seconds, *command = sys.argv[1:]
+    command = sys.argv[1:]
     try:
         meltano = subprocess.Popen(  # noqa: S603  # as above
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -270,7 +258,7 @@ def main() -> None:
 
     def stop_when_left() -> None:
         sys.stdin.read()
-        _stop(meltano, float(grace_seconds), is_load="el" in command)
+        _stop(meltano, is_load="el" in command)
 
     threading.Thread(target=stop_when_left, daemon=True).start()
     assert meltano.stdout is not None  # noqa: S101  # it is a pipe
@@ -282,15 +270,15 @@ def main() -> None:
     sys.exit(status if status >= 0 else 128 - status)
 
 
-def _stop(meltano: subprocess.Popen[bytes], grace_seconds: float, *, is_load: bool) -> None:
+def _stop(meltano: subprocess.Popen[bytes], *, is_load: bool) -> None:
     """End a run; this process ends with Meltano, and with it this function.
 
     On SIGTERM the tap writes a checkpoint and ends. The target then loads what is left, and Meltano
     saves the checkpoint, which it would not if it got the signal itself.
     """
     stopped: set[int] = set()
-    deadline = time.monotonic() + grace_seconds
-    while is_load and time.monotonic() < deadline:
+    deadline = time.monotonic() + SECONDS_TO_LOAD
+    while is_load and PROC.is_dir() and time.monotonic() < deadline:
         taps = _taps_below(meltano.pid)  # also one that starts only now
         for tap in taps - stopped:
             with contextlib.suppress(ProcessLookupError):
@@ -305,7 +293,7 @@ def _stop(meltano: subprocess.Popen[bytes], grace_seconds: float, *, is_load: bo
 def _taps_below(parent: int) -> set[int]:
     """Return the children of a process that are taps."""
     found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
+    for folder in PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended
             _, _, fields = (folder / "stat").read_text().rpartition(")")
             if (

@@ -18,7 +18,7 @@ from meltano_process import account_run, run_dbt, shard_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("toloka")
 
 
 def function_at(path: str) -> Callable[..., Any]:
@@ -70,7 +70,7 @@ def toloka() -> None:
         """Build and test the models."""
         run_dbt("build", logger=logger)
 
-    @task
+    @task(retries=0)
     def freshness() -> None:
         """Fail if the account has not been read for long."""
         run_dbt("source", "freshness", logger=logger)
