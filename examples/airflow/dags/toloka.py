@@ -38,7 +38,7 @@ on_failure = os.environ.get("TOLOKA_ON_FAILURE")
     catchup=False,
     max_active_runs=1,  # Meltano refuses a second run with the same state ID
     default_args={
-        "retries": 3,  # each goes on from the last checkpoint
+        "retries": int(os.environ.get("TOLOKA_RETRIES", "3")),  # from the last checkpoint on
         # A Meltano that was killed looks alive for five minutes, and so a retry would be refused.
         "retry_delay": timedelta(minutes=float(os.environ.get("TOLOKA_RETRY_MINUTES", "6"))),
         "on_failure_callback": function_at(on_failure) if on_failure else None,
