@@ -25,7 +25,7 @@ VALIDATE = REPOSITORY / ".venv-kubernetes/bin/kubernetes-validate"
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: str(path.name))
 def test_a_manifest_fits_the_schema_of_the_api(manifest: Path) -> None:
-    command = [VALIDATE, "--strict", manifest]
+    command = [str(VALIDATE), "--strict", str(manifest)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
