@@ -19,7 +19,8 @@ from toloka_emulator import Fault
 if TYPE_CHECKING:
     import pytest
 
-    from examples.conftest import Load, Rows
+    from examples.nights import Nights
+    from tests.loaded_account import LoadedAccount
 
 SHARD_RUN = """
 import logging
@@ -30,9 +31,9 @@ meltano_process.shard_run("1/2", logging.getLogger())
 
 
 def test_shards_that_run_at_once_load_what_one_run_loads(
-    load: Load, expected: Rows, monkeypatch: pytest.MonkeyPatch
+    nights: Nights, loaded: LoadedAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in load.variables.items():
+    for name, value in nights.variables.items():
         monkeypatch.setenv(name, value)
     logger = logging.getLogger("shards")
     meltano_process.account_run(logger)
@@ -44,11 +45,11 @@ def test_shards_that_run_at_once_load_what_one_run_loads(
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(run, ["1/3", "2/3", "3/3"]))
-    assert load.rows() == expected
+    assert nights.tables_unlike(loaded) == []
 
 
-def test_a_run_that_is_interrupted_ends_first_and_keeps_its_checkpoint(load: Load) -> None:
-    load.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
+def test_a_run_that_is_interrupted_ends_first_and_keeps_its_checkpoint(nights: Nights) -> None:
+    nights.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
     env = {
         "PYTHONPATH": str(Path(meltano_process.__file__).parent),
         "TAP_TOLOKA__SELECT": '["tasks.*"]',
@@ -56,14 +57,14 @@ def test_a_run_that_is_interrupted_ends_first_and_keeps_its_checkpoint(load: Loa
     }
     task = subprocess.Popen(
         [sys.executable, "-c", SHARD_RUN],
-        env={**os.environ, **load.variables, **env},
+        env={**os.environ, **nights.variables, **env},
         stderr=subprocess.PIPE,
         text=True,
     )
-    load.wait_for_tasks()
+    nights.wait_for_tasks()
     task.send_signal(signal.SIGINT)
     _, log = task.communicate()
     assert log.splitlines()[-1] == "KeyboardInterrupt"
     assert "Stopped by SIGTERM" in log
-    assert load.processes() == []
-    assert "unfinished" in load.bookmarks("shard-1-of-2")["tasks"]
+    assert nights.processes == []
+    assert "unfinished" in nights.state("shard-1-of-2")["tasks"]

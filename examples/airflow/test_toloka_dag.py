@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from examples.nights import wait_for
 from tests.loads import rows_in
 from tests.projects import REPOSITORY
-from tests.runner import wait_until
 from toloka_emulator import Fault
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from examples.conftest import Load, Rows
+    from examples.nights import Nights
+    from tests.loaded_account import LoadedAccount
 
 AIRFLOW = REPOSITORY / ".venv-airflow/bin/airflow"
 SHARDS = 3
@@ -40,11 +41,11 @@ class Airflow:
 
     Attributes:
         home: Its folder.
-        load: What the DAG loads.
+        nights: What the DAG runs.
     """
 
     home: Path
-    load: Load
+    nights: Nights
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
         """Start its command; what it logs goes to a file."""
@@ -62,7 +63,7 @@ class Airflow:
         with (self.home / "log").open("w") as log:
             return subprocess.Popen(
                 [AIRFLOW, *arguments],
-                env={**os.environ, **self.load.variables, **ours, **env},
+                env={**os.environ, **self.nights.variables, **ours, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -92,9 +93,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def airflow(prepared: Path, load: Load, tmp_path: Path) -> Airflow:
+def airflow(prepared: Path, nights: Nights, tmp_path: Path) -> Airflow:
     """Make an Airflow."""
-    template = Airflow(prepared, load)
+    template = Airflow(prepared, nights)
     if not (prepared / "airflow.db").exists():
         assert template.run("db", "migrate"), template.log
         assert template.run("pools", "set", "toloka", str(SHARDS), "Shards"), template.log
@@ -103,51 +104,51 @@ def airflow(prepared: Path, load: Load, tmp_path: Path) -> Airflow:
     text = (tmp_path / "airflow.cfg").read_text().replace(str(prepared), str(tmp_path))
     (tmp_path / "airflow.cfg").write_text(text)
     (tmp_path / "alerts.py").write_text(ALERTS)
-    return Airflow(tmp_path, load)
+    return Airflow(tmp_path, nights)
 
 
 def test_shards_load_what_one_run_loads_though_one_of_them_fails_once(
-    airflow: Airflow, load: Load, expected: Rows
+    airflow: Airflow, nights: Nights, loaded: LoadedAccount
 ) -> None:
-    load.emulator.faults.add(Fault(status=400, path="*/assignments", after=20))
+    nights.emulator.faults.add(Fault(status=400, path="*/assignments", after=20))
     assert airflow.run("dags", "test", "toloka"), airflow.log
     assert "MeltanoError: assignments failed because Toloka answered 400" in airflow.log
     assert airflow.notes == "", "a retry has healed it"
-    assert load.rows() == expected
-    for model, key in (("spend_by_day", "day"), ("cost_per_label", "pool_id")):
-        rows = rows_in(load.database, "toloka", model)
-        assert len({row[key] for row in rows}) == len(rows) > 1
+    assert nights.tables_unlike(loaded) == []
+    assert nights.rows_of("spend_by_day")
+    assert nights.rows_of("cost_per_label")
 
 
 def test_a_task_that_fails_says_why_and_calls_whom_the_user_wants(
-    airflow: Airflow, load: Load
+    airflow: Airflow, nights: Nights
 ) -> None:
-    load.emulator.faults.add(Fault(status=403, path="*/skills", times=None))
-    selected = {"TAP_TOLOKA__SELECT": json.dumps(["requester.*", "skills.*"])}
-    assert not airflow.run("dags", "test", "toloka", TOLOKA_RETRIES="0", **selected)
-    (note, total) = airflow.notes.splitlines()
+    nights.emulator.faults.add(Fault(status=403, path="*/skills", times=None))
+    select = json.dumps(["requester.*", "skills.*"])
+    env = {"TAP_TOLOKA__SELECT": select, "TOLOKA_RETRIES": "0"}
+    assert not airflow.run("dags", "test", "toloka", **env)
+    note, total = airflow.notes.splitlines()
     assert note.startswith("account: skills failed because Toloka answered 403 ACCESS_DENIED")
     assert total.startswith("1 of 2 streams read, 1 failed (skills)")
-    assert "Bash" not in airflow.log
 
 
 def test_a_task_that_is_killed_leaves_no_run_behind_and_the_next_one_resumes(
-    airflow: Airflow, load: Load
+    airflow: Airflow, nights: Nights
 ) -> None:
     # Those that the models read, and one that takes its time.
     names = ("requester", "pools", "assignments", "user_bonuses", "tasks")
     select = json.dumps([f"{name}.*" for name in names])
     env = {"TAP_TOLOKA__SELECT": select, "TAP_TOLOKA_MAX_CONCURRENCY": "1"}
-    load.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
+    nights.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
     with airflow.start("dags", "test", "toloka", **env) as process:
-        before = load.wait_for_tasks()
+        nights.wait_for_tasks()
         process.kill()  # as Airflow does with a task that is cleared or marked
-    wait_until(lambda: not load.processes())
-    assert "unfinished" in load.bookmarks("shard-1-of-3")["tasks"]
+    wait_for(lambda: not nights.processes)
+    before = nights.pools_with_tasks
+    assert "unfinished" in nights.state("shard-1-of-3")["tasks"]
 
-    load.emulator.faults.clear()
-    load.emulator.clear_requests()
+    nights.emulator.faults.clear()
+    nights.emulator.clear_requests()
     assert airflow.run("dags", "test", "toloka", **env), airflow.log
-    assert len(before & load.pools_read()) <= 2, "others are not read again"
-    tasks = rows_in(load.database, "tap_toloka", "tasks")
-    assert len(tasks) == len(load.emulator.tables["tasks"].rows())
+    assert len(before & nights.pools_with_tasks) <= 2, "others are not read again"
+    tasks = rows_in(nights.database, "tap_toloka", "tasks")
+    assert len(tasks) == len(nights.emulator.tables["tasks"].rows())

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from tests.loads import rows_in
+from examples.nights import SOON, wait_for
 from tests.projects import REPOSITORY
 from toloka_emulator import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from examples.conftest import Load, Rows
+    from examples.nights import Nights
+    from tests.loaded_account import LoadedAccount
 
 PROGRAMS = REPOSITORY / ".venv-dagster/bin"
 JOB = Path(__file__).with_name("toloka_job.py")
-SOON = 600.0
-"""Seconds that nothing takes, on a busy machine."""
-
-pytestmark = pytest.mark.timeout(2 * SOON)
 
 TICKS_AND_A_FAILURE = """
 import dagster as dg
@@ -46,20 +41,12 @@ with dg.DagsterInstance.local_temp() as instance:
 """
 
 
-def wait_for(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def start(load: Load, home: Path) -> subprocess.Popen[str]:
+def start(nights: Nights, home: Path) -> subprocess.Popen[str]:
     """Start a run of the job as Dagster does, with steps side by side; its log is on stderr."""
     env = {
-        **load.variables,
+        **nights.variables,
         "DAGSTER_HOME": str(home),
         "DAGSTER_DISABLE_TELEMETRY": "1",
-        "TAP_TOLOKA_MAX_REQUESTS_PER_SECOND": "300",
         "TOLOKA_RETRY_MINUTES": "0.01",
     }
     return subprocess.Popen(
@@ -79,27 +66,17 @@ def finish(run: subprocess.Popen[str]) -> str:
     return log
 
 
-def states_of_shards(load: Load) -> list[dict[str, Any]]:
-    """Return the entries of the states by stream."""
-    pipeline = "dev:tap-toloka-to-target-postgres:tap_toloka"
-    found = [
-        load.project.meltano("state", "get", f"{pipeline}:shard-{number}-of-3").stdout
-        for number in (1, 2, 3)
-    ]
-    return [json.loads(state).get("singer_state", {}).get("bookmarks", {}) for state in found]
-
-
 def test_shards_load_what_one_run_loads_though_one_of_them_fails_once(
-    load: Load, expected: Rows, tmp_path: Path
+    nights: Nights, loaded: LoadedAccount, tmp_path: Path
 ) -> None:
-    load.emulator.faults.add(Fault(status=400, path="*/assignments", after=5))
-    log = finish(start(load, tmp_path))
+    nights.emulator.faults.add(Fault(status=400, path="*/assignments", after=5))
+    log = finish(start(nights, tmp_path))
     assert log.count("STEP_UP_FOR_RETRY") == 1, log
     assert "assignments failed because Toloka answered 400" in log
-    assert load.rows() == expected
-    assert rows_in(load.database, "toloka", "spend_by_day")
-    shards = [state["assignments"]["shard"] for state in states_of_shards(load)]
-    assert shards == ["1/3", "2/3", "3/3"]
+    assert nights.tables_unlike(loaded) == []
+    assert nights.rows_of("spend_by_day")
+    for number in (1, 2, 3):
+        assert nights.state(f"shard-{number}-of-3")["assignments"]["shard"] == f"{number}/3"
 
 
 def cancel(run: subprocess.Popen[str]) -> None:
@@ -117,21 +94,24 @@ def kill(run: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("stop", [cancel, kill])
-def test_a_job_that_is_stopped_leaves_no_tap_behind_and_the_next_one_goes_on(
-    stop: Callable[[subprocess.Popen[str]], None], load: Load, expected: Rows, tmp_path: Path
+def test_a_job_that_is_stopped_leaves_no_tap_behind_and_the_next_one_resumes(
+    stop: Callable[[subprocess.Popen[str]], None],
+    nights: Nights,
+    loaded: LoadedAccount,
+    tmp_path: Path,
 ) -> None:
-    load.emulator.clear_requests()
-    load.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
-    run = start(load, tmp_path)
-    wait_for(lambda: sum(one.path.endswith("/tasks") for one in load.emulator.requests) > 20)
+    nights.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
+    run = start(nights, tmp_path)
+    nights.wait_for_tasks()
     stop(run)
     run.communicate(timeout=SOON)
     assert run.returncode != 0
-    wait_for(lambda: not load.processes())
-    assert any("unfinished" in state.get("tasks", {}) for state in states_of_shards(load))
-    load.emulator.faults.clear()
-    finish(start(load, tmp_path))
-    assert load.rows()["tasks"] == expected["tasks"]
+    wait_for(lambda: not nights.processes)
+    states = [nights.state(f"shard-{number}-of-3") for number in (1, 2, 3)]
+    assert any("unfinished" in state.get("tasks", {}) for state in states)
+    nights.emulator.faults.clear()
+    finish(start(nights, tmp_path))
+    assert nights.tables_unlike(loaded) == []
 
 
 def test_a_night_is_skipped_while_a_run_is_under_way_and_a_failure_is_told(tmp_path: Path) -> None:

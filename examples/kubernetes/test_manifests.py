@@ -15,17 +15,16 @@ from scripts.run import MELTANO
 from tests.projects import REPOSITORY
 
 if TYPE_CHECKING:
-    from examples.conftest import Load
+    from examples.nights import Nights
 
 FOLDER = Path(__file__).parent
 MANIFESTS = sorted(FOLDER.glob("*.yaml"))
-PIPELINE = "dev:tap-toloka-to-target-postgres"
 VALIDATE = REPOSITORY / ".venv-kubernetes/bin/kubernetes-validate"
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: str(path.name))
 def test_a_manifest_fits_the_schema_of_the_api(manifest: Path) -> None:
-    command = [str(VALIDATE), "--strict", str(manifest)]
+    command: list[str | Path] = [VALIDATE, "--strict", manifest]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -37,31 +36,30 @@ def container_of(name: str) -> dict[str, Any]:
     return dict(container)
 
 
-def test_pods_load_the_account_or_a_shard_of_it(load: Load) -> None:
+def test_pods_load_the_account_or_a_shard_of_it(nights: Nights) -> None:
     secret = {
-        **load.variables,
+        **nights.variables,
         "PATH": f"{Path(MELTANO).parent}{os.pathsep}{os.environ['PATH']}",
         "TAP_TOLOKA__SELECT": json.dumps(["pools.*", "assignments.*"]),
     }
-    script = load.project.root / "meltano.sh"
+    script = nights.project.root / "meltano.sh"
     script.symlink_to("examples/meltano.sh")
     for name in ("cronjob.yaml", "shards.yaml"):
         container = container_of(name)
         env = {one["name"]: one["value"] for one in container["env"] if one["name"] != "HOME"}
         done = subprocess.run(
-            [part.replace("/project", str(load.project.root)) for part in container["command"]],
-            cwd=load.project.root,
+            [part.replace("/project", str(nights.project.root)) for part in container["command"]],
+            cwd=nights.project.root,
             env={**os.environ, **secret, **env, "JOB_COMPLETION_INDEX": "1"},
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-    whole, shard = (
-        json.loads(load.project.meltano("state", "get", f"{PIPELINE}{name}").stdout)["singer_state"]
-        for name in ("", ":tap_toloka:shard-2-of-3")
-    )
-    assert whole["bookmarks"].keys() == {"pools", "assignments"}
-    assert "shard" not in whole["bookmarks"]["assignments"]
-    assert shard["bookmarks"].keys() == {"assignments"}
-    assert shard["bookmarks"]["assignments"]["shard"] == "2/3"
+    whole = nights.project.meltano("state", "get", "dev:tap-toloka-to-target-postgres")
+    bookmarks = json.loads(whole.stdout)["singer_state"]["bookmarks"]
+    assert bookmarks.keys() == {"pools", "assignments"}
+    assert "shard" not in bookmarks["assignments"]
+    shard = nights.state("shard-2-of-3")
+    assert shard.keys() == {"assignments"}
+    assert shard["assignments"]["shard"] == "2/3"
