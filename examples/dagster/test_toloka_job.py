@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
+from examples.nights import SOON, wait_for
 from tests.projects import REPOSITORY
 from toloka_emulator import Fault
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 PROGRAMS = REPOSITORY / ".venv-dagster/bin"
 JOB = Path(__file__).with_name("toloka_job.py")
-SOON = 600.0
-"""Seconds that nothing takes, on a busy machine."""
 
 TICKS_AND_A_FAILURE = """
 import dagster as dg
@@ -42,25 +41,17 @@ with dg.DagsterInstance.local_temp() as instance:
 """
 
 
-def wait_for(condition: Callable[[], Any]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def start(nights: Nights, tmp_path: Path) -> subprocess.Popen[str]:
-    """Start a run of the job, with the executor that runs steps side by side."""
+def start(nights: Nights, home: Path) -> subprocess.Popen[str]:
+    """Start a run of the job as Dagster does, with steps side by side; its log is on stderr."""
     env = {
         **nights.variables,
-        "DAGSTER_HOME": str(tmp_path),
+        "DAGSTER_HOME": str(home),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "TOLOKA_RETRY_MINUTES": "0.01",
     }
     return subprocess.Popen(
         [PROGRAMS / "dagster", "job", "execute", "--python-file", JOB, "--job", "toloka"],
-        cwd=tmp_path,
+        cwd=home,
         env={**os.environ, **env},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -68,59 +59,58 @@ def start(nights: Nights, tmp_path: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_a_job_loads_in_three_shards_what_one_run_does_though_one_of_them_fails_at_first(
+def finish(run: subprocess.Popen[str]) -> str:
+    """Wait for a run that goes well, and return its log."""
+    _, log = run.communicate(timeout=SOON)
+    assert run.returncode == 0, log
+    return log
+
+
+def test_shards_load_what_one_run_loads_though_one_of_them_fails_once(
     nights: Nights, loaded: LoadedAccount, tmp_path: Path
 ) -> None:
     nights.emulator.faults.add(Fault(status=400, path="*/assignments", after=5))
-    run = start(nights, tmp_path)
-    _, log = run.communicate(timeout=SOON)
-    assert run.returncode == 0, log
+    log = finish(start(nights, tmp_path))
     assert log.count("STEP_UP_FOR_RETRY") == 1, log
     assert "assignments failed because Toloka answered 400" in log
     assert nights.tables_unlike(loaded) == []
     assert nights.rows_of("spend_by_day")
     for number in (1, 2, 3):
-        shard = nights.state(f"shard-{number}-of-3")
-        assert shard["assignments"]["shard"] == f"{number}/3"
-        assert "pools" not in shard
-    assert "pools" in nights.state("account")
+        assert nights.state(f"shard-{number}-of-3")["assignments"]["shard"] == f"{number}/3"
 
 
-def cancel(run: subprocess.Popen[str], _: Nights) -> None:
+def cancel(run: subprocess.Popen[str]) -> None:
     """Cancel a run as Dagster does."""
     run.terminate()
 
 
-def kill(_: subprocess.Popen[str], nights: Nights) -> None:
-    """Kill all processes of Dagster."""
-    for process in nights.processes:
-        if process.cmdline()[0].startswith(str(PROGRAMS)) and "meltano_process" not in str(
-            process.cmdline()
-        ):
-            process.kill()
+def kill(run: subprocess.Popen[str]) -> None:
+    """Kill all processes of Dagster that are in it."""
+    process = psutil.Process(run.pid)
+    home = process.cwd()  # Meltano and its guard are in the folder of the project
+    processes = [process, *process.children(recursive=True)]
+    for one in [one for one in processes if one.cwd() == home]:
+        one.kill()
 
 
 @pytest.mark.parametrize("stop", [cancel, kill])
-def test_a_job_that_is_stopped_leaves_no_tap_behind_and_the_next_one_goes_on(
-    stop: Callable[[subprocess.Popen[str], Nights], None],
+def test_a_job_that_is_stopped_leaves_no_tap_behind_and_the_next_one_resumes(
+    stop: Callable[[subprocess.Popen[str]], None],
     nights: Nights,
     loaded: LoadedAccount,
     tmp_path: Path,
 ) -> None:
-    nights.emulator.faults.add(Fault(delay=1.0, times=None, path="*/tasks"))
+    nights.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
     run = start(nights, tmp_path)
-    wait_for(lambda: sum(r.path.endswith("/tasks") for r in nights.emulator.requests) > 20)
-    stop(run, nights)
+    nights.wait_for_tasks()
+    stop(run)
     run.communicate(timeout=SOON)
     assert run.returncode != 0
     wait_for(lambda: not nights.processes)
-    left = [nights.state(f"shard-{number}-of-3").get("tasks", {}) for number in (1, 2, 3)]
-    assert any("unfinished" in entry for entry in left)
-
+    states = [nights.state(f"shard-{number}-of-3") for number in (1, 2, 3)]
+    assert any("unfinished" in state.get("tasks", {}) for state in states)
     nights.emulator.faults.clear()
-    run = start(nights, tmp_path)
-    _, log = run.communicate(timeout=SOON)
-    assert run.returncode == 0, log
+    finish(start(nights, tmp_path))
     assert nights.tables_unlike(loaded) == []
 
 

@@ -4,7 +4,7 @@ Copy this file and `meltano_process.py`, which runs Meltano and names the variab
 More are read here:
 
 - `TOLOKA_SHARDS` (3), and `TOLOKA_MAX_CONCURRENT` (3), how many of them are loaded at a time;
-- `TOLOKA_RETRY_MINUTES` (6);
+- `TOLOKA_RETRIES` (3), `TOLOKA_RETRY_MINUTES` (6);
 - `TOLOKA_ON_FAILURE`: a function that is called with a text if a run fails, as `alerts.page`.
 """
 
@@ -17,12 +17,12 @@ from pathlib import Path
 
 import dagster as dg
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = map(str, Path(__file__).resolve().parents[:2])  # beside this file, or above
 
 from meltano_process import MeltanoError, account_run, run_dbt, shard_run
 
 RETRY = dg.RetryPolicy(
-    max_retries=3,  # each goes on from the last checkpoint
+    max_retries=int(os.environ.get("TOLOKA_RETRIES", "3")),  # from the last checkpoint on
     # A Meltano that was killed looks alive for five minutes, and so a retry would be refused.
     delay=60 * float(os.environ.get("TOLOKA_RETRY_MINUTES", "6")),
 )
