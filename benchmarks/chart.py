@@ -15,11 +15,14 @@ TOP, BAR, GAP, BOTTOM = 56, 14, 14, 12
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
   .ground { fill: #ffffff }
-  .bar0 { fill: #1f6feb } .bar1 { fill: #d4730b } .bar2 { fill: #2da44e } .bar3 { fill: #8250df }
+  .bar0 { color: #1f6feb } .bar1 { color: #d4730b }
+  .bar2 { color: #2da44e } .bar3 { color: #8250df }
+  .bar0, .bar1, .bar2, .bar3 { fill: currentColor }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .ground { fill: #0d1117 }
-    .bar0 { fill: #58a6ff } .bar1 { fill: #f0a33f } .bar2 { fill: #56d364 } .bar3 { fill: #bc8cff }
+    .bar0 { color: #58a6ff } .bar1 { color: #f0a33f }
+    .bar2 { color: #56d364 } .bar3 { color: #bc8cff }
   }
 """
 

@@ -70,8 +70,10 @@ class Place:
             connection.execute("CHECKPOINT")  # else it hits the run that follows
 
 
-def _tap(place: Place) -> str:
-    options = ["--stream", place.stream, place.emulator.url, place.emulator.key]
+def tap(place: Place, **settings: object) -> str:
+    """Return the command of the tap, with settings in place of those that it has here."""
+    given = ["--settings", json.dumps(settings)] if settings else []
+    options = ["--stream", place.stream, *given, place.emulator.url, place.emulator.key]
     return shlex.join([*READER.command, *options])
 
 
@@ -113,16 +115,16 @@ def _dlt(place: Place) -> str:
     return shlex.join([*DLT.command, *options, place.emulator.url, place.emulator.key])
 
 
-_fast, _plain = _target("fast-target-postgres"), _target("target-postgres")
+fast, plain = _target("fast-target-postgres"), _target("target-postgres")
 FASTEST = "tap-toloka, the fast target"
 ALONE = "the tap alone, into a file"
 WAYS: dict[str, Callable[[Place], str]] = {
-    ALONE: lambda place: f"{_tap(place)} > {place.folder}/rows",
-    "the fast target alone, from the file": lambda place: f"{_fast(place)} < {place.folder}/rows",
-    FASTEST: lambda place: f"{_tap(place)} | {_fast(place)}",
-    "tap-toloka, target-postgres": lambda place: f"{_tap(place)} | {_plain(place)}",
+    ALONE: lambda place: f"{tap(place)} > {place.folder}/rows",
+    "the fast target alone, from the file": lambda place: f"{fast(place)} < {place.folder}/rows",
+    FASTEST: lambda place: f"{tap(place)} | {fast(place)}",
+    "tap-toloka, target-postgres": lambda place: f"{tap(place)} | {plain(place)}",
     "tap-toloka, pipelinewise-target-postgres": lambda place: (
-        f"{_tap(place)} | {_pipelinewise(place)}"
+        f"{tap(place)} | {_pipelinewise(place)}"
     ),
     "dlt rest_api, merge": _dlt,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -33,10 +33,15 @@ _decode = msgspec.json.Decoder(_Line).decode
 def ids_in(path: Path) -> Iterator[str]:
     """Yield the ids of the pools in a file, in its order; lines that hold none are passed over."""
     with path.open("rb") as file:
-        for line in file:
-            try:
-                row_id = _decode(line).row_id()
-            except msgspec.DecodeError:
-                continue  # cut short, or not JSON at all
-            if row_id is not None:
-                yield row_id
+        yield from ids_of(file)
+
+
+def ids_of(lines: Iterable[bytes]) -> Iterator[str]:
+    """Yield the ids in lines as they come."""
+    for line in lines:
+        try:
+            row_id = _decode(line).row_id()
+        except msgspec.DecodeError:
+            continue  # cut short, or not JSON at all
+        if row_id is not None:
+            yield row_id

@@ -307,8 +307,7 @@ class TolokaStream(TolokaList, Stream):
         lists = self._lists(limit=limit, on_request=self.report.request)
         remaining = Remaining(self.owner_order(), self.progress.unfinished)
         listings = remaining.listings(self.listings(lists))
-        before = self.progress.skipped_before
-        reading = lists.read(type(self), self._source, listings, before)
+        reading = lists.read(type(self), self._source, listings, self.progress.skipped_before)
         one = Pass(
             reading=reading,
             remaining=remaining,

@@ -19,7 +19,7 @@ from tap_toloka.state import Bookmark, checked
 from tap_toloka.streams import STREAMS
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tap_toloka.client import TolokaStream
 
@@ -45,18 +45,18 @@ def main(states: Sequence[str]) -> None:
     try:
         found = [files.read("state", name) for name in states]
         usable = [checked(one.get(_IN_MELTANO, one), _KEYS) for one in found]
-        merged = {"bookmarks": dict(_merged(usable))}
+        state = merged(usable)
     except ValueError as error:
         click.echo(f"Nothing merged: {error}", err=True)
         sys.exit(1)
-    click.echo(json.dumps({_IN_MELTANO: merged} if _IN_MELTANO in found[0] else merged))
+    click.echo(json.dumps({_IN_MELTANO: state} if _IN_MELTANO in found[0] else state))
 
 
-def _merged(states: Sequence[Mapping[str, t.Any]]) -> Iterator[tuple[str, dict[str, t.Any]]]:
-    """Yield the entry of each stream in the merged state.
+def merged(states: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Return a state that counts for every shard, whatever their number.
 
     Args:
-        states: The states of all shards, in their order.
+        states: The states of all shards, in their order, as `checked` returns them.
 
     Raises:
         ValueError: If they are anything else.
@@ -64,13 +64,15 @@ def _merged(states: Sequence[Mapping[str, t.Any]]) -> Iterator[tuple[str, dict[s
     if len(states) == 1:
         msg = f"there is only one state. {_ORDER}"
         raise ValueError(msg)
+    bookmarks = {}
     for stream in STREAMS:
-        entries = [state["bookmarks"].get(stream.name, {}) for state in states]
+        entries = [state.get("bookmarks", {}).get(stream.name, {}) for state in states]
         _check(stream.name, entries)
         # Lists of the account are read by the first shard alone.
         entry = _of_all_shards(stream, entries) if stream.sharded else entries[0]
         if entry:
-            yield stream.name, dict(entry)
+            bookmarks[stream.name] = dict(entry)
+    return {"bookmarks": bookmarks}
 
 
 def _check(name: str, entries: _Entries) -> None:
@@ -97,8 +99,9 @@ def _of_all_shards(stream: type[TolokaStream], entries: _Entries) -> dict[str, t
     if key is None or not values:
         return merged
     if len(values) < len(bookmarks) or any(one.filters != filters for one in bookmarks):
-        missing = [str(n) for n, one in enumerate(bookmarks, 1) if one.value is None]
-        why = f"shard {', '.join(missing)} has none" if missing else "their filters differ"
+        count = len(bookmarks)
+        missing = [n for n, one in enumerate(bookmarks, 1) if one.value is None]
+        why = f"shard {Shard(missing[0], count)} has none" if missing else "their filters differ"
         _log(f"{stream.name}: no bookmark, so the next runs read it from the beginning: {why}")
         return merged
     skipped: dict[str, str] = {}

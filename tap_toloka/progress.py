@@ -80,19 +80,20 @@ class Progress:
     @cached_property
     def _bookmark(self) -> Bookmark:
         """The bookmark that counts: none for a full table, other filters, or another shard."""
-        has_changed = self._filters_changed or self._shard_changed
-        if self._is_incremental and self._given.value and not has_changed:
+        if self._is_incremental and self._given.value and not self._why_not_used:
             return replace(self._given, shard=self._shard)
         key, account = self._given.replication_key, self._given.account
         return Bookmark(key, filters=self._filters, shard=self._shard, account=account)
 
     @property
-    def _filters_changed(self) -> bool:
-        return self._given.value is not None and self._given.filters != self._filters
-
-    @property
-    def _shard_changed(self) -> bool:
-        return self._given.value is not None and self._given.shard not in {"", self._shard}
+    def _why_not_used(self) -> str:
+        """Why the bookmark in state does not count for this run; `""`: it does."""
+        if self._given.value is not None and self._given.filters != self._filters:
+            return f"Filters of {self._name} changed since the last run"
+        if self._given.value is not None and self._given.shard not in {"", self._shard}:
+            ours = f"shard {self._shard}" if self._shard else "the whole account"
+            return f"State of {self._name} is of shard {self._given.shard}, not of {ours}"
+        return ""
 
     @cached_property
     def unfinished(self) -> Unfinished | None:
@@ -194,28 +195,18 @@ class Progress:
     def log_start(self) -> None:
         """Log from where the stream is read."""
         if not self._is_incremental:
-            self._logger.info(
-                "Reading %s from the beginning, as each run of a FULL_TABLE stream does",
-                self._name,
-            )
+            msg = "Reading %s from the beginning, as each run of a FULL_TABLE stream does"
+            self._logger.info(msg, self._name)
             return
         if self.unfinished:
-            self._logger.info(
-                "Resuming %s: reading what the run of %s did not finish",
-                self._name,
-                self.unfinished.began,
-            )
+            msg = "Resuming %s: reading what the run of %s did not finish"
+            self._logger.info(msg, self._name, self.unfinished.began)
             return
         since = f"since {self.start.date}" if self.start else "from the beginning"
         if self.fingerprints and not self.is_first:
             since += ", and comparing older rows"
-        if self._filters_changed:
-            msg = "Filters of %s changed since the last run: starting over, reading %s"
-            self._logger.warning(msg, self._name, since)
-        elif self._shard_changed:
-            msg = "State of %s is of shard %s, not of %s: starting over, reading %s"
-            whose = f"shard {self._shard}" if self._shard else "the whole account"
-            self._logger.warning(msg, self._name, self._given.shard, whose, since)
+        if self._why_not_used:
+            self._logger.warning("%s: starting over, reading %s", self._why_not_used, since)
         else:
             self._logger.info("Reading %s %s", self._name, since)
         if self.fingerprints and not self.is_first and not self.fingerprints.stored.blocks:

@@ -356,7 +356,7 @@ def checked(
         ValueError: If it cannot be right. With such a state Toloka might return nothing, for ever,
             and every run would look fine.
     """
-    bookmarks = state.get("bookmarks", {})
+    bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
     if not isinstance(bookmarks, dict) or state.keys() - {"bookmarks"}:
         msg = "expected an object with the single key `bookmarks`"
         raise ValueError(msg)
@@ -406,12 +406,7 @@ def _checked_entry(
             owner: date if date == "" else _checked_date(name, date)
             for owner, date in kept["skipped"].items()
         }
-    readers: Mapping[str, Callable[[t.Any], t.Any]] = {
-        "shard": _shard,
-        "unfinished": lambda found: Unfinished.of(found).as_json(),
-        "blocks": lambda found: Blocks.of(found).as_json(),
-    }
-    for key, read in readers.items():
+    for key, read in _READERS.items():
         try:
             if key in kept:
                 kept[key] = read(kept[key])
@@ -422,6 +417,13 @@ def _checked_entry(
     if (value := kept.get("replication_key_value")) is None:
         return kept
     return {**kept, "replication_key_value": _checked_date(name, value)}
+
+
+_READERS: Mapping[str, Callable[[t.Any], t.Any]] = {
+    "shard": _shard,
+    "unfinished": lambda found: Unfinished.of(found).as_json(),
+    "blocks": lambda found: Blocks.of(found).as_json(),
+}
 
 
 def _checked_date(name: str, value: t.Any) -> str:  # noqa: ANN401  # from a file

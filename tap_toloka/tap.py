@@ -181,7 +181,7 @@ class TapToloka(Tap):
                 rows they are.
         """
         selected = [t.cast("TolokaStream", one) for one in self.streams.values() if one.selected]
-        streams = self._streams_of_shard(selected)
+        streams = _of_shard(selected, self.config, self.logger)
         shard = f" of shard {self.config['shard']}" if "shard" in self.config else ""
         msg = "Reading %s%s: %s"
         self.logger.info(msg, counted(len(streams), "stream"), shard, _names(streams) or "none")
@@ -201,31 +201,6 @@ class TapToloka(Tap):
         if report.failed:
             raise TolokaError(report.total())
         self.logger.info("%s", report.total())
-
-    def _streams_of_shard(self, streams: Sequence[TolokaStream]) -> Sequence[TolokaStream]:
-        """Return those of the streams that this run has to read.
-
-        Raises:
-            ConfigurationError: If the shards would remove each other's rows.
-        """
-        shard = Shard.in_settings(self.config)
-        if shard.is_whole:
-            return streams
-        shared = [stream for stream in streams if stream.sharded]
-        whole = [stream for stream in shared if stream.is_full_table and stream.keeps_rows]
-        if whole and self.config.get("emit_activate_version_messages"):
-            msg = (
-                "With `shard`, `emit_activate_version_messages` would let each run remove the rows "
-                f"of the others from {_names(whole)}. Turn it off, or leave these FULL_TABLE "
-                "streams to a run without `shard`"
-            )
-            raise ConfigurationError(msg)
-        if shard.has_account_lists:
-            return streams
-        if others := [stream for stream in streams if stream not in shared]:
-            level = logging.INFO if shared else logging.WARNING
-            self.logger.log(level, "Shard %s leaves %s to shard 1", shard, _names(others))
-        return shared
 
     def _read_streams(self, streams: Sequence[TolokaStream]) -> None:
         """Read streams, unless it makes no sense any more.
@@ -370,6 +345,34 @@ class _Config:
 
     config: dict[str, t.Any]
     parse_env: bool
+
+
+def _of_shard(
+    streams: Sequence[TolokaStream], config: Mapping[str, t.Any], logger: logging.Logger
+) -> Sequence[TolokaStream]:
+    """Return those of the selected streams that this run has to read.
+
+    Raises:
+        ConfigurationError: If shards would remove each other's rows.
+    """
+    shard = Shard.in_settings(config)
+    if shard.is_whole:
+        return streams
+    shared = [stream for stream in streams if stream.sharded]
+    whole = [stream for stream in shared if stream.is_full_table and stream.keeps_rows]
+    if whole and config.get("emit_activate_version_messages"):
+        msg = (
+            "With `shard`, `emit_activate_version_messages` would let each run remove the rows of "
+            f"the others from {_names(whole)}. Turn it off, or leave these FULL_TABLE streams to a "
+            "run without `shard`"
+        )
+        raise ConfigurationError(msg)
+    if shard.has_account_lists:
+        return streams
+    if others := [stream for stream in streams if stream not in shared]:
+        level = logging.INFO if shared else logging.WARNING
+        logger.log(level, "Shard %s leaves %s to shard 1", shard, _names(others))
+    return shared
 
 
 def _names(streams: Iterable[TolokaStream]) -> str:

@@ -517,11 +517,11 @@ class Warehouse:
             small = {name: value for name, value in entry.items() if name != "pages"}
             assert len(json.dumps(small)) < 2_000
         before, self.state = self.state, state
-        for name, bookmark in _bookmarks(before).items():
-            now = _bookmarks(state)[name]
+        for name, bookmark in bookmarks_in(before).items():
+            now = bookmarks_in(state)[name]
             if bookmark.get("filters") == now.get("filters"):
                 assert bookmark["replication_key_value"] <= now["replication_key_value"]
-        for name, bookmark in _bookmarks(state).items():
+        for name, bookmark in bookmarks_in(state).items():
             value, filters = bookmark["replication_key_value"], bookmark.get("filters", {})
             self._check_changes_until(value, name, filters, bookmark.get("skipped", {}))
 
@@ -553,7 +553,7 @@ class Warehouse:
         return filters
 
 
-def _bookmarks(state: Json) -> dict[str, Json]:
+def bookmarks_in(state: Json) -> dict[str, Json]:
     """Return the bookmarks that have a value."""
     bookmarks = state.get("bookmarks", {})
     return {name: b for name, b in bookmarks.items() if b.get("replication_key_value")}
@@ -607,11 +607,12 @@ class RandomRuns:
     """
 
     streams: tuple[type[TolokaStream], ...]
+    new_warehouse: Callable[..., Warehouse] = Warehouse
 
     def __init__(self, seed: int) -> None:
         self.dice = Dice(f"{type(self).__name__} {seed}")
         self.account = Account(seed)
-        self.warehouse = Warehouse(
+        self.warehouse = self.new_warehouse(
             self.account,
             *self.streams,
             max_retries=0,

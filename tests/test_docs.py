@@ -148,6 +148,20 @@ def test_the_filters_of_each_stream_are_those_that_the_tap_takes() -> None:
     assert parts(table) == parts(filters_table()), filters_table()
 
 
+def test_what_shards_deal_out_is_told_of_each_stream() -> None:
+    rows = rows_of_tables("docs/scaling.md", "streams", "dealt out by")
+    told = {name: by for names, by, _ in rows for name in re.findall(r"`(\w+)`", names)}
+    owners = {
+        "pool_id": "pool",
+        "app_project_id": "app project",
+        "operation_id": "operation",
+        "user_id": "Toloker",
+    }
+    assert told == {
+        stream.name: owners[stream.listed_by or ""] for stream in STREAMS if stream.sharded
+    }
+
+
 # Costs
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,9 +22,22 @@ from psycopg.sql import SQL, Identifier
 from scripts.plugin_definitions import FOLDER, definitions
 from tap_toloka.streams import STREAMS
 from tests import isolation
+from tests.databases import Database
 from tests.docs_helpers import Block, Shell, blocks_of, copy_of_repository, row_counts, runs
+from tests.expected_rows import printed
+from tests.loads import records_in, without_nulls
 from tests.runner import POOLS_PATH, requests_for_rows
-from toloka_emulator import Emulator, Fault, make_account, make_pools
+from toloka_emulator import (
+    Dice,
+    Emulator,
+    Fault,
+    make_account,
+    make_pool,
+    make_pools,
+    make_row,
+    next_change,
+    print_exactly,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -215,6 +229,7 @@ def test_each_setting_reaches_the_tap_with_its_type_from_a_variable(quickstart: 
         "skip_settled_pools": False,
         "max_concurrency": 3,
         "max_requests_per_second": 30,
+        "shard": "2/8",
         "timeout": 11,
         "max_retries": 2,
         "retry_quotas": ["MIN", "HOUR"],
@@ -386,6 +401,88 @@ def test_a_schedule_is_run_and_its_runs_can_be_watched(
     quickstart.shell.run(proposed)
     quickstart.load()  # without the stream that Toloka still refuses
     quickstart.emulator.faults.clear()
+
+
+PIPELINE = f"{STATE_ID}:tap_toloka"
+SHARDED = ("assignments", "tasks", "app_items")
+"""Streams that are dealt out among shards, by pool and by app project."""
+
+
+@runs(
+    "docs/scaling.md#Run them",
+    "docs/scaling.md#From one run to N",
+    "docs/scaling.md#Changing N",
+)
+def test_one_run_becomes_two_shards_and_these_become_three(
+    blocks: list[Block], quickstart: Quickstart
+) -> None:
+    load, create_tables, copy, change = blocks
+    names = [*DEFAULT, *SHARDED, "user_metadata"]
+    variables = {
+        "PIPELINE": PIPELINE,
+        "TAP_TOLOKA__SELECT": json.dumps([f"{name}.*" for name in names]),
+    }
+    shell = Shell(quickstart.shell.folder, {**quickstart.shell.variables, **variables})
+
+    def run_shards(count: int) -> None:
+        quickstart.emulator.clear_requests()
+        with ThreadPoolExecutor(count) as threads:
+            runs = [
+                threads.submit(shell.run, load.text, K=str(number), N=str(count))
+                for number in range(1, count + 1)
+            ]
+        for run in runs:
+            run.result()
+        assert missing(quickstart) == {}
+
+    shell.run(copy.text, N="2")
+    shell.run(create_tables.text)
+    run_shards(2)
+    (request,) = quickstart.requests_for("v1/user-bonuses")
+    assert "created_gt" in request, "the state of the one run counts, and shard 1 alone reads these"
+    assert not any("user-metadata" in request.path for request in quickstart.emulator.requests)
+
+    let_something_happen(quickstart.emulator)
+    shell.run(change.text, OLD="2", NEW="3")
+    merged = json.loads((shell.folder / "merged.json").read_text())["singer_state"]["bookmarks"]
+    bookmark = merged["tasks"]["replication_key_value"]
+    run_shards(3)
+    pools = quickstart.emulator.pools.rows()
+    older = {pool["id"] for pool in pools if pool["created"] < bookmark}
+    requests = [r for r in quickstart.requests_for("v1/tasks") if r["pool_id"] in older]
+    assert requests
+    assert all("created_gt" in request for request in requests), "they are not read again"
+    for number in (1, 2, 3):
+        state = json.loads(shell.run(f"meltano state get {PIPELINE}:shard-{number}-of-3"))
+        entries = state["singer_state"]["bookmarks"]
+        assert {entries[name]["shard"] for name in ("assignments", "tasks")} == {f"{number}/3"}
+
+
+def let_something_happen(emulator: Emulator) -> None:
+    """Let rows change and come, also in a new pool."""
+    now, dice = datetime.now(timezone.utc), Dice("shards")
+    pool = make_pool("40000007", print_exactly(now), status="OPEN")
+    emulator.pools.add([pool])
+    for name in ("assignments", "app_items"):
+        for row in emulator.tables[name].rows():
+            if fields := next_change(name, row, dice, now):
+                emulator.tables[name].change(row["id"], **fields)
+    for row in (*emulator.pools.rows()[-3:], pool):
+        for name in ("assignments", "tasks"):
+            emulator.tables[name].add([make_row(name, dice, now, pool_id=row["id"])])
+
+
+def missing(quickstart: Quickstart) -> dict[str, Any]:
+    """Return, by stream, the rows that are not the same in the account and in its table."""
+    database = Database(quickstart.url.replace("postgresql:", "postgresql+psycopg:"))
+    differing = {}
+    for stream in STREAMS:
+        if stream.name in DEFAULT.union(SHARDED) - {"requester"}:
+            expected = [without_nulls(row) for row in printed(stream, quickstart.emulator)]
+            found = records_in(database, "tap_toloka", stream)
+            differing[stream.name] = [row for row in found if row not in expected]
+            differing[stream.name] += [row for row in expected if row not in found]
+    return {name: rows for name, rows in differing.items() if rows}
 
 
 @runs("docs/incremental.md#Re-reading")

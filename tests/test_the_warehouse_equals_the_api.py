@@ -26,7 +26,7 @@ from toloka_emulator import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tap_toloka.client import TolokaStream
 
@@ -61,7 +61,6 @@ FIELDS = {
     "message_threads": "messages",
     "webhook_subscriptions": "webhook_url",
     "user_restrictions": "private_comment",
-    "operations": "progress",
     "app_projects": "status",
 }
 """A field that changes, of each list whose rows are compared from run to run."""
@@ -82,6 +81,7 @@ class RunsOfAllStreams(RandomRuns):
     """
 
     streams = STREAMS_READ
+    most_rows: Mapping[str, int] = MOST_ROWS
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -138,7 +138,7 @@ class RunsOfAllStreams(RandomRuns):
     def create_row(self, name: str) -> None:
         """Create a row, unless there are many, or it needs a pool and none is open."""
         dice, account = self.dice, self.account
-        if len(account.versions[name]) >= MOST_ROWS.get(name, 15):
+        if len(account.versions[name]) >= self.most_rows.get(name, 15):
             return
         if name == "pools":
             account.create_pool(project_id=dice.pick("12"), auto_accept_period_day=2)
