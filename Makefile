@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run psql test lint types pytest format requirements clean
+.PHONY: help run psql test examples lint types pytest format requirements clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
@@ -34,16 +34,25 @@ pytest: .venv/installed .venv-toloka-kit/installed .venv-targets/installed ## ru
 	@echo "pytest"
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
+examples: ## test the examples with Airflow, Dagster, dbt and the schemas of Kubernetes: minutes
+	@$(MAKE) --no-print-directory --jobs=2 .venv/installed .venv-airflow/installed \
+		.venv-dagster/installed .venv-kubernetes/installed
+	@$(BIN)/pytest -n auto --dist loadfile --timeout 1200 examples
+
 format: .venv/installed ## fix style and formatting where possible
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/ruff format
 
-requirements: .venv/installed ## pin the latest versions in requirements-dev.txt
+requirements: .venv/installed ## pin the latest versions in requirements-dev.txt and for the examples
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header \
 		--no-annotate pyproject.toml requirements-dev.in --output-file requirements-dev.txt
+	@for example in airflow dagster kubernetes; do \
+		$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header \
+			--no-annotate examples/$$example/requirements.in \
+			--output-file examples/$$example/requirements.txt; done
 
 clean: ## delete everything made here: environments, plugins, state, the embedded database
-	rm -rf .venv .venv-toloka-kit .venv-targets .meltano .run .hypothesis .*_cache
+	rm -rf .venv .venv-* .meltano .run .hypothesis .*_cache transform/logs transform/target
 
 # Rebuilt when their sources change.
 
@@ -66,6 +75,24 @@ clean: ## delete everything made here: environments, plugins, state, the embedde
 	@echo "Making .venv-targets, for the tests that load target-jsonl and target-sqlite"
 	@$(PYTHON) -m venv .venv-targets
 	@.venv-targets/bin/pip install --quiet --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+.venv-airflow/installed: examples/airflow/requirements.txt
+	@echo "Making .venv-airflow, for the tests of examples/airflow"
+	@$(PYTHON) -m venv .venv-airflow
+	@.venv-airflow/bin/pip install --quiet --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv-dagster/installed: examples/dagster/requirements.txt
+	@echo "Making .venv-dagster, for the tests of examples/dagster"
+	@$(PYTHON) -m venv .venv-dagster
+	@.venv-dagster/bin/pip install --quiet --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv-kubernetes/installed: examples/kubernetes/requirements.txt
+	@echo "Making .venv-kubernetes, which has the schemas of the Kubernetes API"
+	@$(PYTHON) -m venv .venv-kubernetes
+	@.venv-kubernetes/bin/pip install --quiet --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 .meltano/installed: .venv/installed meltano.yml

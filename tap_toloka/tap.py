@@ -294,14 +294,19 @@ class TapToloka(Tap):
         tap.run()
 
     @classmethod
-    @override  # `--test`: the SDK's own ends at the first stream that cannot be read
+    @override  # the SDK's own ends at the first stream that cannot be read, and takes no catalog
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        if value != CliTestOptionValue.All.value:
+        is_schema = value == CliTestOptionValue.Schema.value
+        catalog = ctx.params.get("catalog") if is_schema else None
+        if value != CliTestOptionValue.All.value and catalog is None:
             super().cb_test(ctx, param, value)
             return
         config = ctx.params["config"]
-        tap = cls(config=config.config, parse_env_config=config.parse_env)
-        tap.test_connection()
+        tap = cls(config=config.config, catalog=catalog, parse_env_config=config.parse_env)
+        if is_schema:
+            _write_schemas(tap)
+        else:
+            tap.test_connection()
         ctx.exit()
 
     @classmethod
@@ -323,6 +328,7 @@ class TapToloka(Tap):
         for param in command.params:
             if param.name in {"catalog", "state"}:
                 param.type = JsonFile()
+                param.is_eager = True  # `--test=schema` reads the catalog
         return TolokaCommand(
             name=command.name,
             help=command.help,
@@ -390,6 +396,13 @@ def _read(stream: TolokaStream, logger: logging.Logger) -> Exception | None:
         logger.error(msg, stream.name, stream.report.failure)  # noqa: TRY400
         return error
     return None
+
+
+def _write_schemas(tap: TapToloka) -> None:
+    """Write the SCHEMA messages of the selected streams, from which a target makes its tables."""
+    for stream in tap.streams.values():
+        if stream.selected:
+            stream._write_schema_message()  # noqa: SLF001  # as the SDK's own `write_schemas` does
 
 
 def _checked_catalog(given: dict[str, t.Any]) -> Catalog:

@@ -26,7 +26,10 @@ PAGES = sorted(
     path.relative_to(REPOSITORY).as_posix()
     for path in (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"))
 )
-"""Variables that set up plugins; and that which lets Meltano take three times as long to start."""
+PAGES_OF_EXAMPLES = sorted(
+    path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("examples/*/README.md")
+)
+"""Their code blocks need an orchestrator, or a cluster."""
 BOUNDS = ("gt", "gte", "lt", "lte")
 
 

@@ -16,8 +16,8 @@ from psycopg.sql import SQL, Identifier
 from tap_toloka.streams import STREAMS
 from tests import catalog
 from tests.expected_rows import whole_account
-from tests.runner import catalog_of_all, config_for, run_inside
-from toloka_emulator import Emulator
+from tests.runner import catalog_of, catalog_of_all, config_for, run_inside, run_process
+from toloka_emulator import Emulator, make_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,3 +141,17 @@ def rows_of(name: str, *runs: Run) -> dict[tuple[str, ...], Json]:
 def filled(name: str, field: str, run: Run) -> int:
     """Count the rows that have a value of a field."""
     return sum(record.get(field) is not None for record in rows_of(name, run).values())
+
+
+def test_schemas_alone_are_those_of_a_run_with_the_same_catalog() -> None:
+    catalog = catalog_of("owner")
+    with Emulator(make_pools(3, seed=1)) as emulator:
+        config = config_for(emulator)
+        run = run_inside(config, None, catalog)
+        emulator.clear_requests()
+        alone = run_process("--test=schema", config=config, catalog=catalog)
+        assert emulator.requests == []
+    assert alone.messages == [message for message in run.messages if message["type"] == "SCHEMA"]
+    assert "owner" not in alone.schema["properties"]
+    everything = run_process("--test=schema", config=config)
+    assert len(everything.messages) == len(STREAMS)

@@ -14,12 +14,13 @@ from tap_toloka.streams import STREAMS
 from tests import (  # they say what they run
     test_docs_commands,  # noqa: F401
     test_docs_meltano,  # noqa: F401
-    test_meltano_stops,  # noqa: F401
+    test_docs_scheduling,  # noqa: F401
     test_misfits,  # noqa: F401
     test_targets,  # noqa: F401
 )
 from tests.docs_helpers import (
     PAGES,
+    PAGES_OF_EXAMPLES,
     REPOSITORY,
     anchors_of,
     blocks_of,
@@ -48,7 +49,7 @@ def test_each_code_block_is_run_by_a_test() -> None:
     assert blocks - covered - {*elsewhere} == set()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *PAGES_OF_EXAMPLES])
 def test_relative_links_lead_to_a_file_and_a_heading(page: str) -> None:
     folder = (REPOSITORY / page).parent
     for link in links_of(page):

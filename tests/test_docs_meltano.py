@@ -372,13 +372,17 @@ def test_an_upgrade_brings_new_definitions_and_keeps_settings_selection_and_stat
     assert any("created_gt" in request for request in quickstart.requests_for("v1/projects"))
 
 
-@runs("docs/scheduling.md#With Meltano", "docs/scheduling.md#Watch freshness")
-def test_a_job_is_run_and_its_runs_can_be_watched(
+@runs(
+    "docs/scheduling.md#meltano schedule",
+    "docs/scheduling.md#Watch freshness",
+    "docs/scheduling.md#The log of a failed run",
+)
+def test_a_schedule_is_run_and_its_runs_can_be_watched(
     blocks: list[Block], quickstart: Quickstart
 ) -> None:
-    job, quiet, shown, watch = blocks
+    schedule, watch, quiet, shown = blocks
     began = datetime.now(timezone.utc).replace(microsecond=0, tzinfo=None)
-    quickstart.shell.run(job.text, TAP_TOLOKA__SELECT='["requester.*"]')
+    quickstart.shell.run(schedule.text, TAP_TOLOKA__SELECT='["requester.*"]')
     ((last_run, age),) = quickstart.query(watch.text)
     assert last_run >= began
     assert 0 <= age.total_seconds() < 300

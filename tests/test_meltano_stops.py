@@ -17,7 +17,6 @@ import pytest
 
 from scripts.run import MELTANO
 from tap_toloka.streams.tasks import Tasks
-from tests.docs_helpers import Block, runs
 from tests.expected_rows import open_pool, printed
 from tests.loads import Loads, without_nulls
 from tests.pool_streams import date_params, requests_for, row_of
@@ -191,16 +190,11 @@ def stop_tap(run: Stopped) -> None:
     run.plugin("extractors/tap-toloka").terminate()
 
 
-@runs("docs/scheduling.md#Stopping a run")
 @pytest.mark.parametrize("stop", [stop_script, press_ctrl_c, stop_tap])
 def test_a_run_whose_tap_is_stopped_goes_on_in_the_next_one(
-    blocks: list[Block], stop: Callable[[Stopped], None], pipeline: Pipeline
+    stop: Callable[[Stopped], None], pipeline: Pipeline
 ) -> None:
-    (script,) = blocks
-    file = pipeline.project.root / "run.sh"
-    file.write_text(script.text)
-    file.chmod(0o755)
-    command = (str(file), *LOAD_INTO_POSTGRES[1:])
+    command = (str(pipeline.project.root / "examples/meltano.sh"), *LOAD_INTO_POSTGRES)
     with pipeline.under_way(*command) as run:
         run.wait_for(lambda: len(pipeline.pools_read) > 20)
         stop(run)
