@@ -49,7 +49,8 @@ def main(states: Sequence[str]) -> None:
     except ValueError as error:
         click.echo(f"Nothing merged: {error}", err=True)
         sys.exit(1)
-    click.echo(json.dumps({_IN_MELTANO: state} if _IN_MELTANO in found[0] else state))
+    is_of_meltano = any(_IN_MELTANO in one for one in found)
+    click.echo(json.dumps({_IN_MELTANO: state} if is_of_meltano else state))
 
 
 def merged(states: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
@@ -64,6 +65,12 @@ def merged(states: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:
     if len(states) == 1:
         msg = f"there is only one state. {_ORDER}"
         raise ValueError(msg)
+    empty = [n for n, state in enumerate(states, 1) if not state.get("bookmarks")]
+    if len(empty) == len(states):
+        msg = "the states are empty. Check the state IDs"
+        raise ValueError(msg)
+    for number in empty:
+        _log(f"State {number} is empty: check its state ID, unless this shard has never run")
     bookmarks = {}
     for stream in STREAMS:
         entries = [state.get("bookmarks", {}).get(stream.name, {}) for state in states]
@@ -96,7 +103,7 @@ def _of_all_shards(stream: type[TolokaStream], entries: _Entries) -> dict[str, t
     bookmarks = [Bookmark.of(entry, key or "") for entry in entries]
     values = [one.value for one in bookmarks if one.value is not None]
     filters = bookmarks[0].filters
-    if key is None or not values:
+    if key is None or not any(entries):
         return merged
     if len(values) < len(bookmarks) or any(one.filters != filters for one in bookmarks):
         count = len(bookmarks)

@@ -299,7 +299,7 @@ def _beyond_schema(config: Mapping[str, t.Any], now: str) -> Iterator[str]:
     try:
         Shard.in_settings(config)
     except ValueError as error:
-        yield f"shard: {shortened(repr(config['shard']))} is no shard; {error}"
+        yield f"shard: {shortened(repr(config['shard']))} is not a shard; {error}"
     if (api_url := config.get("api_url")) is not None and (wrong := _problem_with_url(api_url)):
         yield f"api_url: {wrong}"
 

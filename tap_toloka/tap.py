@@ -182,9 +182,10 @@ class TapToloka(Tap):
         """
         selected = [t.cast("TolokaStream", one) for one in self.streams.values() if one.selected]
         streams = _of_shard(selected, self.config, self.logger)
-        shard = f" of shard {self.config['shard']}" if "shard" in self.config else ""
+        shard = Shard.in_settings(self.config)
+        of_shard = "" if shard.is_whole else f" of shard {shard}"
         msg = "Reading %s%s: %s"
-        self.logger.info(msg, counted(len(streams), "stream"), shard, _names(streams) or "none")
+        self.logger.info(msg, counted(len(streams), "stream"), of_shard, _names(streams) or "none")
         report = RunReport([stream.report for stream in streams], self._bookmarks)
         try:
             self.check_account()
@@ -358,21 +359,25 @@ def _of_shard(
     shard = Shard.in_settings(config)
     if shard.is_whole:
         return streams
-    shared = [stream for stream in streams if stream.sharded]
-    whole = [stream for stream in shared if stream.is_full_table and stream.keeps_rows]
-    if whole and config.get("emit_activate_version_messages"):
+    sharded = [stream for stream in streams if stream.sharded]
+    full_tables = [one for one in sharded if one.is_full_table and one.keeps_rows]
+    if full_tables and config.get("emit_activate_version_messages"):
         msg = (
             "With `shard`, `emit_activate_version_messages` would let each run remove the rows of "
-            f"the others from {_names(whole)}. Turn it off, or leave these FULL_TABLE streams to a "
+            f"the others from {_names(full_tables)}. Turn it off, or leave these FULL_TABLE streams to a "
             "run without `shard`"
         )
         raise ConfigurationError(msg)
     if shard.has_account_lists:
         return streams
-    if others := [stream for stream in streams if stream not in shared]:
-        level = logging.INFO if shared else logging.WARNING
-        logger.log(level, "Shard %s leaves %s to shard 1", shard, _names(others))
-    return shared
+    if not sharded:
+        msg = (
+            "Nothing to read for shard %s: shards split only streams such as assignments and tasks"
+        )
+        logger.warning(msg, shard)
+    if others := [stream for stream in streams if stream not in sharded]:
+        logger.info("Shard %s leaves %s to shard 1", shard, _names(others))
+    return sharded
 
 
 def _names(streams: Iterable[TolokaStream]) -> str:

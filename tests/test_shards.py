@@ -236,7 +236,8 @@ def test_a_shard_with_nothing_to_read_warns() -> None:
     assert run.status == 0
     assert not run.records
     assert "Shard 2/2 leaves pools to shard 1" in run.log
-    assert "WARNING" in next(line for line in run.log.splitlines() if "leaves pools" in line)
+    (warning,) = [line for line in run.log.splitlines() if "WARNING" in line]
+    assert "Nothing to read for shard 2/2" in warning
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_a_shard_with_nothing_to_read_warns() -> None:
 def test_what_is_no_shard_is_refused_in_one_line(shard: str) -> None:
     run = run_process(config={"token": "secret-token", "shard": shard})
     assert run.status == 1
-    assert f"shard: {shard!r} is no shard; write K/N, the Kth of N shards, as 2/8" in run.log
+    assert f"shard: {shard!r} is not a shard; write K/N, the Kth of N shards, as 2/8" in run.log
     assert "Traceback" not in run.log
 
 
@@ -327,6 +328,8 @@ def test_lists_of_the_account_are_as_the_first_shard_has_them(tmp_path: Path) ->
         ([state_of("1/2", LATE), state_of("2/2", None)], "shard 2/2 has none"),
         ([state_of("1/2", LATE), {"bookmarks": {}}], "shard 2/2 has none"),
         ([state_of("1/2", LATE), {}], "shard 2/2 has none"),
+        ([state_of("1/2", LATE), {}], "State 2 is empty: check its state ID"),
+        ([state_of("1/2", None, unfinished=UNFINISHED), {}], "shard 1/2 has none"),
         (
             [state_of("1/2", LATE), state_of("2/2", LATE, filters={"pool_id": "1"})],
             "their filters differ",
@@ -344,9 +347,10 @@ def test_without_a_bookmark_of_each_shard_there_is_none(
 
 
 def test_a_state_of_meltano_is_merged_into_one_for_meltano(tmp_path: Path) -> None:
-    states = [{"singer_state": state_of(shard, LATE)} for shard in shards_of(2)]
-    merged = json.loads(merge(tmp_path, *states).stdout)
+    one, other = ({"singer_state": state_of(shard, LATE)} for shard in shards_of(2))
+    merged = json.loads(merge(tmp_path, one, other).stdout)
     assert merged == {"singer_state": state_of(None, LATE)}
+    assert "singer_state" in json.loads(merge(tmp_path, {}, other).stdout)
 
 
 THEIRS = {"environment": "PRODUCTION", "requester_id": "6c6e20dc86cca2ae787afcb2629de163"}
@@ -368,6 +372,7 @@ THEIRS = {"environment": "PRODUCTION", "requester_id": "6c6e20dc86cca2ae787afcb2
             "state 2 of 2 has assignments of shard 1/2",
         ),
         ([state_of("1/2", LATE)], "there is only one state"),
+        ([{}, {}], "the states are empty"),
         ([state_of("1/2", LATE), state_of("2/2", LATE, account=THEIRS)], "one is of requester"),
         ([state_of("1/2", LATE), "{"], "invalid JSON"),
         ([state_of("1/2", LATE), state_of("2/2", "soon")], "soon"),
