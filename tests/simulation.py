@@ -259,8 +259,17 @@ class Account(Emulator):
 
     # Rows that change
 
-    def create(self, stream: str, pool_id: str = "", **fields: Any) -> None:
-        """Create a row now, in this pool if it is of a list by pool."""
+    def create(
+        self, stream: str, pool_id: str = "", *, visible_in: float | None = None, **fields: Any
+    ) -> None:
+        """Create a row now, in this pool if it is of a list by pool.
+
+        Args:
+            stream: Its stream.
+            pool_id: Its pool.
+            visible_in: In how many seconds it is listed; `None`: that is left to chance.
+            **fields: Some of its fields.
+        """
         facts: dict[str, Json] = {
             "trainings": {"status": "CLOSED"},
             "assignments": {"status": "ACTIVE", "pool_id": pool_id},
@@ -276,7 +285,7 @@ class Account(Emulator):
         if RESOURCES[stream].ids == "numbers":
             fields["id"] = next(self._numbers_as_ids)
         row = make_row(stream, self.dice, self.now, **{**facts.get(stream, {}), **fields})
-        self._create(stream, row)
+        self._create(stream, row, visible_in)
 
     def change(self, stream: str, row_id: str) -> None:
         """Change a row now, if it is still there and Toloka still allows a change."""
@@ -309,14 +318,16 @@ class Account(Emulator):
     def _create_results(self, operation: Json) -> None:
         """Create what an operation leaves behind when it has finished."""
         facts = {"operation_id": operation["id"]}
-        for number in range(3):
+        # A log grows at its end: rows of it are known by their place.
+        for number, late in enumerate(sorted(self._seconds_late() for _ in range(3))):
             if operation["type"] in LOGGED_IDS.values():
-                self.create("operation_logs", number=number, **facts)
+                self.create("operation_logs", visible_in=late, number=number, **facts)
             elif operation["type"] == "SOLUTION.AGGREGATE":
                 self.create("aggregated_solutions", **facts)
 
-    def _create(self, stream: str, row: Json) -> None:
-        self.tables[stream].add([row], visible_in=self._seconds_late())
+    def _create(self, stream: str, row: Json, visible_in: float | None = None) -> None:
+        late = self._seconds_late() if visible_in is None else visible_in
+        self.tables[stream].add([row], visible_in=late)
         self._changed(stream, key_of(_BY_NAME[stream], row))
 
     def _change(self, stream: str, row_id: str, fields: Json, *, at_once: bool = False) -> None:
