@@ -41,6 +41,21 @@ LISTED_FOR_ALL = ("/api/v1/pools", "/api/v1/trainings", "/api/v1/operations")
 """Lists that each shard reads, to find what it has to read."""
 
 
+EARLY, MIDDLE, LATE = (f"2024-05-0{day}T08:00:00.000Z" for day in (1, 2, 3))
+UNFINISHED = {
+    "bookmark": EARLY,
+    "since": f"gt {EARLY}",
+    "began": LATE,
+    "greatest": "",
+    "shard": "1/2",
+    "begun": ["1", 0],
+    "left": [],
+    "skipped": [],
+    "filters": [],
+    "blocks": [],
+}
+
+
 def name_of(stream: type[TolokaStream]) -> str:
     return stream.name
 
@@ -249,6 +264,26 @@ def test_what_is_no_shard_is_refused_in_one_line(shard: str) -> None:
     assert "Traceback" not in run.log
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *({"shard": shard} for shard in ([], {}, 2, None, "3/2", "1/2 ")),
+        {"unfinished": {**UNFINISHED, "shard": []}},
+        {"unfinished": {**UNFINISHED, "greatest": []}},
+    ],
+)
+def test_a_state_that_this_tap_does_not_write_is_refused_in_one_line(entry: Json) -> None:
+    """And nobody is told to remove a shard: the bookmark would count for all of them."""
+    bookmark = {"replication_key": "updated", "replication_key_value": EARLY, **entry}
+    state = {"bookmarks": {"assignments": bookmark}}
+    run = run_process(config={"token": "a", "shard": "1/2"}, state=state)
+    (name,) = entry
+    assert (run.status, run.output) == (1, b"")
+    assert f"`{name}` of assignments is not what this tap writes" in run.log
+    assert ("Remove the stream from the state" in run.log) is (name == "shard")
+    assert "Traceback" not in run.log
+
+
 def test_a_test_of_the_connection_tests_all_streams_whatever_the_shard() -> None:
     with Emulator(rows=whole_account(5, seed=3)) as emulator:
         run = run_process("--test", config=config_for(emulator, shard="2/300"))
@@ -276,21 +311,6 @@ def state_of(shard: str | None, value: str | None, **more: Any) -> Json:
     entry |= {"shard": shard} if shard else {}
     entry.setdefault("account", {"environment": "PRODUCTION", "requester_id": REQUESTER["id"]})
     return {"bookmarks": {"assignments": entry}}
-
-
-EARLY, MIDDLE, LATE = (f"2024-05-0{day}T08:00:00.000Z" for day in (1, 2, 3))
-UNFINISHED = {
-    "bookmark": EARLY,
-    "since": f"gt {EARLY}",
-    "began": LATE,
-    "greatest": "",
-    "shard": "1/2",
-    "begun": ["1", 0],
-    "left": [],
-    "skipped": [],
-    "filters": [],
-    "blocks": [],
-}
 
 
 def test_the_earliest_bookmark_of_all_shards_counts(tmp_path: Path) -> None:
