@@ -267,7 +267,11 @@ def test_what_is_no_shard_is_refused_in_one_line(shard: str) -> None:
 @pytest.mark.parametrize(
     "entry",
     [
-        *({"shard": shard} for shard in ([], {}, 2, None, "3/2", "1/2 ")),
+        {"shard": []},
+        {"shard": None},
+        {"shard": 2},
+        {"shard": "3/2"},
+        {"shard": "1/2 "},
         {"unfinished": {**UNFINISHED, "shard": []}},
         {"unfinished": {**UNFINISHED, "greatest": []}},
     ],
@@ -367,6 +371,15 @@ def test_a_state_of_meltano_is_merged_into_one_for_meltano(tmp_path: Path) -> No
     states = [{"singer_state": state_of(shard, LATE)} for shard in shards_of(2)]
     merged = json.loads(merge(tmp_path, *states).stdout)
     assert merged == {"singer_state": state_of(None, LATE)}
+    # `meltano state get` of a state ID without a state, or with a wrong letter.
+    merged = json.loads(merge(tmp_path, {}, states[1]).stdout)
+    assert [*merged] == ["singer_state"]
+
+
+def test_numbers_that_a_state_should_not_have_are_kept(tmp_path: Path) -> None:
+    states = [state_of(shard, LATE, filters={"id_gt": 1.5}) for shard in shards_of(2)]
+    done = merge(tmp_path, *states)
+    assert json.loads(done.stdout) == state_of(None, LATE, filters={"id_gt": 1.5}), done.stderr
 
 
 THEIRS = {"environment": "PRODUCTION", "requester_id": "6c6e20dc86cca2ae787afcb2629de163"}
@@ -390,7 +403,7 @@ THEIRS = {"environment": "PRODUCTION", "requester_id": "6c6e20dc86cca2ae787afcb2
         ([state_of("1/2", LATE)], "there is only one state"),
         ([state_of("1/2", LATE), state_of("2/2", LATE, account=THEIRS)], "one is of requester"),
         ([state_of("1/2", LATE), "{"], "invalid JSON"),
-        ([state_of("1/2", LATE), state_of("2/2", "soon")], "soon"),
+        ([state_of("1/2", LATE), state_of("2/2", "soon")], "1.json: the bookmark of assignments"),
         ([state_of("1/2", LATE), state_of("2/x", LATE)], "write K/N"),
         ([state_of("1/2", LATE), {"bookmarks": []}], "expected an object"),
         ([{"singer_state": 3}, {"singer_state": 4}], "expected an object"),
