@@ -46,7 +46,7 @@ from dataclasses import dataclass, field, replace
 
 from tap_toloka import dates
 from tap_toloka.hiding import shortened
-from tap_toloka.shards import Shard
+from tap_toloka.shards import WHOLE, Shard
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -241,6 +241,11 @@ class Unfinished:
             shard=_shard(found.get("shard", "")),
             blocks=tuple(map(Block.of, found.get("blocks", []))),
         )
+
+    def for_shard(self, shard: str) -> Unfinished:
+        """Return what a shard has to read of it; `""`: all."""
+        part = Shard.of(shard) if shard else WHOLE
+        return replace(self, left=tuple(one for one in self.left if part.has(one.owner)))
 
     def as_json(self) -> dict[str, t.Any]:
         """Return it as state holds it."""

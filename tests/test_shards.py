@@ -200,6 +200,30 @@ def test_what_a_run_left_is_resumed_by_its_shard_and_of_all_by_each(
                 assert rows_of(rest) == rows_of(whole)
 
 
+def test_a_shard_that_resumes_a_run_of_all_keeps_only_its_own_lists() -> None:
+    """Else it would seem to have more left than it has, to the end."""
+    with Emulator() as emulator:
+        for number in range(1, 31):
+            emulator.pools.add([make_pool(str(number), "2024-01-01T00:00:00", status="OPEN")])
+            tasks = [make_row("tasks", Dice(n), BEGINNING, pool_id=str(number)) for n in range(9)]
+            emulator.tables["tasks"].add(tasks)
+
+        def run(shard: str | None, state: Any = None) -> Any:
+            config = config_for(emulator, shard=shard, batch_size=1, max_concurrency=8)
+            with stopped_after(6):
+                stopped = run_inside(config, state, stream="tasks")
+            assert stopped.status == 143
+            return stopped.state
+
+        def owners_left(state: Any) -> set[str]:
+            return {owner for owner, *_ in state["bookmarks"]["tasks"]["unfinished"]["left"]}
+
+        whole = run(None)
+        ours = Shard(2, 3)
+        assert not all(map(ours.has, owners_left(whole)))
+        assert all(map(ours.has, owners_left(run(str(ours), whole))))
+
+
 def test_a_pool_that_one_shard_has_not_listed_is_read_whole_by_its_own() -> None:
     """Meanwhile another shard, with a later bookmark, has."""
     dice, shards = Dice(1), shards_of(3)
