@@ -6,11 +6,11 @@ That is for another number of shards, or for none: the state that it writes coun
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 import typing as t
 
 import click
+import simplejson
 
 from tap_toloka import files
 from tap_toloka.account import account_of_all
@@ -44,13 +44,21 @@ def main(states: Sequence[str]) -> None:
     """
     try:
         found = [files.read("state", name) for name in states]
-        usable = [checked(one.get(_IN_MELTANO, one), _KEYS) for one in found]
-        state = merged(usable)
+        state = merged(list(map(_usable, states, found)))
     except ValueError as error:
         click.echo(f"Nothing merged: {error}", err=True)
         sys.exit(1)
-    is_of_meltano = any(_IN_MELTANO in one for one in found)
-    click.echo(json.dumps({_IN_MELTANO: state} if is_of_meltano else state))
+    # Of a state that does not exist, Meltano prints `{}`.
+    is_meltano = any(_IN_MELTANO in one for one in found)
+    click.echo(simplejson.dumps({_IN_MELTANO: state} if is_meltano else state))
+
+
+def _usable(name: str, found: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    try:
+        return checked(found.get(_IN_MELTANO, found), _KEYS)
+    except ValueError as error:
+        msg = f"{name}: {error}"
+        raise ValueError(msg) from None
 
 
 def merged(states: Sequence[Mapping[str, t.Any]]) -> dict[str, t.Any]:

@@ -109,7 +109,7 @@ class Progress:
             # Without a bookmark it was the settings that said from where.
             and (not self.is_first or unfinished.since == self._start_of_bookmark)
         )
-        return unfinished if is_usable else None
+        return unfinished.for_shard(self._shard) if is_usable else None
 
     @cached_property
     def fingerprints(self) -> Fingerprints | None:

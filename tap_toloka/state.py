@@ -46,7 +46,7 @@ from dataclasses import dataclass, field, replace
 
 from tap_toloka import dates
 from tap_toloka.hiding import shortened
-from tap_toloka.shards import Shard
+from tap_toloka.shards import WHOLE, Shard
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -230,7 +230,7 @@ class Unfinished:
             bookmark=found["bookmark"] and dates.canonical(found["bookmark"]),
             since=Start(bound, dates.canonical(date)) if bound else None,
             began=dates.canonical(found["began"]),
-            greatest=found["greatest"] and dates.canonical(found["greatest"]),
+            greatest=_text(found["greatest"]) and dates.canonical(found["greatest"]),
             begun=(_text(owner), int(number)),
             left=tuple(
                 Part(_text(owner), int(number), _text(after), _text(until))
@@ -241,6 +241,11 @@ class Unfinished:
             shard=_shard(found.get("shard", "")),
             blocks=tuple(map(Block.of, found.get("blocks", []))),
         )
+
+    def for_shard(self, shard: str) -> Unfinished:
+        """Return what a shard has to read of it; `""`: all."""
+        part = Shard.of(shard) if shard else WHOLE
+        return replace(self, left=tuple(one for one in self.left if part.has(one.owner)))
 
     def as_json(self) -> dict[str, t.Any]:
         """Return it as state holds it."""
@@ -267,7 +272,8 @@ def _text(value: t.Any) -> str:  # noqa: ANN401  # from a file
 
 
 def _shard(value: t.Any) -> str:  # noqa: ANN401  # from a file
-    return value and str(Shard.of(_text(value)))
+    text = _text(value)
+    return text and str(Shard.of(text))
 
 
 @dataclass(frozen=True)
@@ -412,7 +418,9 @@ def _checked_entry(
                 kept[key] = read(kept[key])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             found = shortened(f"{type(error).__name__}: {error}")
-            msg = f"`{key}` of {name} is not what this tap writes ({found}). Remove it"
+            # Without its shard, a bookmark would count for every one.
+            what = "the stream from the state" if key == "shard" else "it"
+            msg = f"`{key}` of {name} is not what this tap writes ({found}). Remove {what}"
             raise ValueError(msg) from None
     if (value := kept.get("replication_key_value")) is None:
         return kept

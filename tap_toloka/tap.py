@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -36,6 +35,7 @@ from tap_toloka.state import checked
 from tap_toloka.streams import STREAMS
 
 if t.TYPE_CHECKING:
+    import logging
     from collections.abc import Iterable, Mapping, Sequence
 
     import click
@@ -364,16 +364,14 @@ def _of_shard(
     if full_tables and config.get("emit_activate_version_messages"):
         msg = (
             "With `shard`, `emit_activate_version_messages` would let each run remove the rows of "
-            f"the others from {_names(full_tables)}. Turn it off, or leave these FULL_TABLE streams to a "
-            "run without `shard`"
+            f"the others from {_names(full_tables)}. Turn it off, or leave these FULL_TABLE "
+            "streams to a run without `shard`"
         )
         raise ConfigurationError(msg)
     if shard.has_account_lists:
         return streams
     if not sharded:
-        msg = (
-            "Nothing to read for shard %s: shards split only streams such as assignments and tasks"
-        )
+        msg = "Nothing to read for shard %s: shards split streams such as assignments and tasks"
         logger.warning(msg, shard)
     if others := [stream for stream in streams if stream not in sharded]:
         logger.info("Shard %s leaves %s to shard 1", shard, _names(others))

@@ -41,6 +41,21 @@ LISTED_FOR_ALL = ("/api/v1/pools", "/api/v1/trainings", "/api/v1/operations")
 """Lists that each shard reads, to find what it has to read."""
 
 
+EARLY, MIDDLE, LATE = (f"2024-05-0{day}T08:00:00.000Z" for day in (1, 2, 3))
+UNFINISHED = {
+    "bookmark": EARLY,
+    "since": f"gt {EARLY}",
+    "began": LATE,
+    "greatest": "",
+    "shard": "1/2",
+    "begun": ["1", 0],
+    "left": [],
+    "skipped": [],
+    "filters": [],
+    "blocks": [],
+}
+
+
 def name_of(stream: type[TolokaStream]) -> str:
     return stream.name
 
@@ -185,6 +200,30 @@ def test_what_a_run_left_is_resumed_by_its_shard_and_of_all_by_each(
                 assert rows_of(rest) == rows_of(whole)
 
 
+def test_a_shard_that_resumes_a_run_of_all_keeps_only_its_own_lists() -> None:
+    """Else it would seem to have more left than it has, to the end."""
+    with Emulator() as emulator:
+        for number in range(1, 31):
+            emulator.pools.add([make_pool(str(number), "2024-01-01T00:00:00", status="OPEN")])
+            tasks = [make_row("tasks", Dice(n), BEGINNING, pool_id=str(number)) for n in range(9)]
+            emulator.tables["tasks"].add(tasks)
+
+        def run(shard: str | None, state: Any = None) -> Any:
+            config = config_for(emulator, shard=shard, batch_size=1, max_concurrency=8)
+            with stopped_after(6):
+                stopped = run_inside(config, state, stream="tasks")
+            assert stopped.status == 143
+            return stopped.state
+
+        def owners_left(state: Any) -> set[str]:
+            return {owner for owner, *_ in state["bookmarks"]["tasks"]["unfinished"]["left"]}
+
+        whole = run(None)
+        ours = Shard(2, 3)
+        assert not all(map(ours.has, owners_left(whole)))
+        assert all(map(ours.has, owners_left(run(str(ours), whole))))
+
+
 def test_a_pool_that_one_shard_has_not_listed_is_read_whole_by_its_own() -> None:
     """Meanwhile another shard, with a later bookmark, has."""
     dice, shards = Dice(1), shards_of(3)
@@ -250,6 +289,30 @@ def test_what_is_no_shard_is_refused_in_one_line(shard: str) -> None:
     assert "Traceback" not in run.log
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"shard": []},
+        {"shard": None},
+        {"shard": 2},
+        {"shard": "3/2"},
+        {"shard": "1/2 "},
+        {"unfinished": {**UNFINISHED, "shard": []}},
+        {"unfinished": {**UNFINISHED, "greatest": []}},
+    ],
+)
+def test_a_state_that_this_tap_does_not_write_is_refused_in_one_line(entry: Json) -> None:
+    """And nobody is told to remove a shard: the bookmark would count for all of them."""
+    bookmark = {"replication_key": "updated", "replication_key_value": EARLY, **entry}
+    state = {"bookmarks": {"assignments": bookmark}}
+    run = run_process(config={"token": "a", "shard": "1/2"}, state=state)
+    (name,) = entry
+    assert (run.status, run.output) == (1, b"")
+    assert f"`{name}` of assignments is not what this tap writes" in run.log
+    assert ("Remove the stream from the state" in run.log) is (name == "shard")
+    assert "Traceback" not in run.log
+
+
 def test_a_test_of_the_connection_tests_all_streams_whatever_the_shard() -> None:
     with Emulator(rows=whole_account(5, seed=3)) as emulator:
         run = run_process("--test", config=config_for(emulator, shard="2/300"))
@@ -277,21 +340,6 @@ def state_of(shard: str | None, value: str | None, **more: Any) -> Json:
     entry |= {"shard": shard} if shard else {}
     entry.setdefault("account", {"environment": "PRODUCTION", "requester_id": REQUESTER["id"]})
     return {"bookmarks": {"assignments": entry}}
-
-
-EARLY, MIDDLE, LATE = (f"2024-05-0{day}T08:00:00.000Z" for day in (1, 2, 3))
-UNFINISHED = {
-    "bookmark": EARLY,
-    "since": f"gt {EARLY}",
-    "began": LATE,
-    "greatest": "",
-    "shard": "1/2",
-    "begun": ["1", 0],
-    "left": [],
-    "skipped": [],
-    "filters": [],
-    "blocks": [],
-}
 
 
 def test_the_earliest_bookmark_of_all_shards_counts(tmp_path: Path) -> None:
@@ -353,6 +401,12 @@ def test_a_state_of_meltano_is_merged_into_one_for_meltano(tmp_path: Path) -> No
     assert "singer_state" in json.loads(merge(tmp_path, {}, other).stdout)
 
 
+def test_numbers_that_a_state_should_not_have_are_kept(tmp_path: Path) -> None:
+    states = [state_of(shard, LATE, filters={"id_gt": 1.5}) for shard in shards_of(2)]
+    done = merge(tmp_path, *states)
+    assert json.loads(done.stdout) == state_of(None, LATE, filters={"id_gt": 1.5}), done.stderr
+
+
 THEIRS = {"environment": "PRODUCTION", "requester_id": "6c6e20dc86cca2ae787afcb2629de163"}
 
 
@@ -375,7 +429,7 @@ THEIRS = {"environment": "PRODUCTION", "requester_id": "6c6e20dc86cca2ae787afcb2
         ([{}, {}], "the states are empty"),
         ([state_of("1/2", LATE), state_of("2/2", LATE, account=THEIRS)], "one is of requester"),
         ([state_of("1/2", LATE), "{"], "invalid JSON"),
-        ([state_of("1/2", LATE), state_of("2/2", "soon")], "soon"),
+        ([state_of("1/2", LATE), state_of("2/2", "soon")], "1.json: the bookmark of assignments"),
         ([state_of("1/2", LATE), state_of("2/x", LATE)], "write K/N"),
         ([state_of("1/2", LATE), {"bookmarks": []}], "expected an object"),
         ([{"singer_state": 3}, {"singer_state": 4}], "expected an object"),
