@@ -100,7 +100,7 @@ def _check(name: str, entries: _Entries) -> None:
 
 
 def _of_all_shards(stream: type[TolokaStream], entries: _Entries) -> dict[str, t.Any]:
-    """Merge what the shards have of a stream that is dealt out among them.
+    """Merge what the shards have of a stream that they share.
 
     What a new shard reads was read by these, so the earliest of their bookmarks is right for it.
     What interrupted runs have left is dropped: their bookmarks have not moved yet.

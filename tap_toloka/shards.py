@@ -23,7 +23,7 @@ _FORM = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})")
 class Shard:
     """One of several runs that share an account, each with a state of its own.
 
-    Pools, operations, app projects and Tolokers are dealt out by their ID, and with them all rows
+    Pools, operations, app projects and Tolokers are split by their ID, and with them all rows
     that are listed by them. Lists of the account are read by the first shard.
 
     Attributes:
@@ -63,7 +63,7 @@ class Shard:
 
     @property
     def has_account_lists(self) -> bool:
-        """Whether it reads the lists that are not dealt out."""
+        """Whether it reads the lists that are not split."""
         return self.number == 1
 
     def has(self, owner: str) -> bool:

@@ -17,7 +17,7 @@ refused. Each has the date from which it still has to be read (`""`: from the be
 can be read, or until Toloka does not list its pool, operation, ... any more.
 
 If several runs share an account, each with a state of its own, the bookmarks of streams that are
-dealt out among them have `"shard": "2/8"` (`tap_toloka.shards`): they count for that part only.
+split have `"shard": "2/8"` (`tap_toloka.shards`): they count for that part only.
 One without it counts for every part.
 
 A run that was interrupted leaves `unfinished` beside the bookmark, which it does not move:

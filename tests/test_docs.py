@@ -149,7 +149,7 @@ def test_the_filters_of_each_stream_are_those_that_the_tap_takes() -> None:
 
 
 def test_what_shards_deal_out_is_told_of_each_stream() -> None:
-    rows = rows_of_tables("docs/scaling.md", "streams", "dealt out by")
+    rows = rows_of_tables("docs/scaling.md", "streams", "split by")
     told = {name: by for names, by, _ in rows for name in re.findall(r"`(\w+)`", names)}
     owners = {
         "pool_id": "pool",

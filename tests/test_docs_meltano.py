@@ -405,7 +405,7 @@ def test_a_schedule_is_run_and_its_runs_can_be_watched(
 
 PIPELINE = f"{STATE_ID}:tap_toloka"
 SHARDED = ("assignments", "tasks", "app_items")
-"""Streams that are dealt out among shards, by pool and by app project."""
+"""Streams that are split into shards, by pool and by app project."""
 
 
 @runs(
@@ -420,6 +420,7 @@ def test_one_run_becomes_two_shards_and_these_become_three(
     names = [*DEFAULT, *SHARDED, "user_metadata"]
     variables = {
         "PIPELINE": PIPELINE,
+        "RATE": "300",
         "TAP_TOLOKA__SELECT": json.dumps([f"{name}.*" for name in names]),
     }
     shell = Shell(quickstart.shell.folder, {**quickstart.shell.variables, **variables})

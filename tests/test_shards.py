@@ -85,7 +85,7 @@ def test_a_shard_is_written_as_it_is_read(one: int, other: int) -> None:
     assert Shard.of(str(shard)) == shard
 
 
-def test_pools_are_dealt_out_evenly() -> None:
+def test_pools_are_split_evenly() -> None:
     dealt = Counter(
         next(k for k in range(1, 9) if Shard(k, 8).has(str(id_))) for id_ in range(8_000)
     )
