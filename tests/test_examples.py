@@ -59,7 +59,6 @@ def test_the_streams_that_shards_share_are_those_of_the_tap() -> None:
         ([("meltano", "it is running\\nSee the docs"), ("plain", "help")], "it is running"),
         ([("dbt", "test 1 failed"), ("plain", "bye")], "test 1 failed"),
         ([("plain", "Traceback"), ("plain", "Error: x")], "Traceback\nError: x"),
-        ([("plain", "Traceback"), ("plain", "Error: x")], "Traceback\nError: x"),
         ([], "Meltano ended with status 3"),
     ],
 )
