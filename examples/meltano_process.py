@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ printf '%s\\n' "$schemas" | "$0" "$@" invoke --no-install target-postgres
 
 PROC = Path("/proc")
 OF_STREAM = re.compile(r"\w+ failed because ")
-LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
-MOST_PRINTED = 15  # lines of what dbt printed are told if it fails
+LEVELS = {"DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+MOST_PLAIN_LINES = 15  # are told if a run fails without a line that has a level
 
 
 class MeltanoError(Exception):
@@ -122,7 +122,8 @@ def run_dbt(*args: str, logger: logging.Logger) -> None:
         MeltanoError: If it fails.
     """
     meltano = ("invoke", "--no-install", "dbt-postgres")
-    run_meltano(*meltano, *args, env=_database_for_dbt(), logger=logger)
+    env = {"DBT_LOG_FORMAT": "json", **_database_for_dbt()}
+    run_meltano(*meltano, *args, env=env, logger=logger)
 
 
 def _database_for_dbt() -> dict[str, str]:
@@ -212,35 +213,42 @@ class _Lines:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._errors: list[tuple[str, str]] = []  # who logged it, and what
-        self._printed: list[str] = []
+        self._plain: list[str] = []
 
     def take(self, lines: Iterable[str]) -> None:
         """Log lines as they come, until there are no more."""
         for line in lines:
             try:
-                entry = json.loads(line)
-                level, text = LEVELS[entry["level"].upper()], str(entry["event"])
-            except (ValueError, LookupError, TypeError):  # dbt prints its lines
+                name, level, text = _parsed(json.loads(line))
+            except (ValueError, LookupError, TypeError):  # a traceback, for one
                 self._logger.info("%s", line.rstrip())
-                self._printed = [*self._printed[1 - MOST_PRINTED :], line.rstrip()]
+                self._plain = [*self._plain[1 - MOST_PLAIN_LINES :], line.rstrip()]
                 continue
-            name = entry.get("name", "meltano")
-            self._logger.log(level, "%s: %s", name, text)
-            if level >= logging.ERROR and text:
+            if text:
+                self._logger.log(level, "%s: %s", name, text)
+            if text and level >= logging.ERROR:
                 self._errors.append((name, text))
 
     def why_failed(self) -> str:
-        """Return what the tap and the loader said last, else Meltano, else what was printed."""
+        """Return what the tap, the target and dbt said of it, else Meltano, else the last lines."""
         tap = self._errors_of("tap-")
         # A line for each stream that failed, and the last one: the total, or why it did not begin.
         streams = [error for error in tap[:-1] if OF_STREAM.match(error)]
-        found = [*streams, *tap[-1:], *self._errors_of("target-")[-1:]]
+        target, dbt = self._errors_of("target-"), self._errors_of("dbt")
+        found = [*streams, *tap[-1:], *target[-1:], *dbt]
         if not found:  # the first line, as further ones say where to ask
             found = [error.partition("\n")[0] for error in self._errors_of("meltano")[-1:]]
-        return "\n".join(found or self._printed)
+        return "\n".join(found or self._plain)
 
     def _errors_of(self, name: str) -> list[str]:
         return [text for logged_by, text in self._errors if logged_by.startswith(name)]
+
+
+def _parsed(entry: dict[str, Any]) -> tuple[str, int, str]:
+    """Return who logged an entry, its level, and its text."""
+    if "info" in entry:
+        return "dbt", LEVELS[entry["info"]["level"].upper()], entry["info"]["msg"].strip()
+    return entry.get("name", "meltano"), LEVELS[entry["level"].upper()], entry["event"]
 
 
 # The watchdog: a process between the task and Meltano, in a session of their own

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 SCHEMA = "tap_toloka"
-FEW = 6  # pools of a hundred
 SOON = 600.0
 """Seconds that nothing takes, on a busy machine."""
 
@@ -83,9 +82,9 @@ class Nights:
         requests = [one for one in self.emulator.requests if one.path.endswith("/tasks")]
         return {request.params["pool_id"] for request in requests}
 
-    def wait_for_tasks(self) -> None:
-        """Wait until the tasks of some pools were requested."""
-        wait_for(lambda: len(self.pools_with_tasks) >= FEW)
+    def wait_for_tasks(self, pools: int = 6) -> None:
+        """Wait until the tasks of as many pools were requested."""
+        wait_for(lambda: len(self.pools_with_tasks) >= pools)
 
     def state(self, name: str) -> Json:
         """Return the entries of a state by stream, as of `account` or `shard-2-of-3`."""

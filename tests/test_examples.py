@@ -21,7 +21,8 @@ LINES = {
     "target": '{"level": "error", "name": "target-postgres", "event": "%s"}',
     "meltano": '{"level": "error", "event": "%s"}',
     "warning": '{"level": "warning", "name": "tap-toloka", "event": "%s"}',
-    "dbt": "%s",
+    "dbt": '{"info": {"level": "error", "msg": "%s"}}',
+    "plain": "%s",
 }
 
 
@@ -55,8 +56,9 @@ def test_the_streams_that_shards_share_are_those_of_the_tap() -> None:
         ([("tap", "the key is not valid"), ("meltano", "ELT failed")], "the key is not valid"),
         ([("warning", "w"), ("target", "no database"), ("meltano", "ELT failed")], "no database"),
         ([("tap", "the target has gone"), ("target", "t")], "the target has gone\nt"),
-        ([("meltano", "it is running\\nSee the docs"), ("dbt", "help")], "it is running"),
-        ([("dbt", "model 1"), ("dbt", "1 error")], "model 1\n1 error"),
+        ([("meltano", "it is running\\nSee the docs"), ("plain", "help")], "it is running"),
+        ([("dbt", "test 1 failed"), ("plain", "bye")], "test 1 failed"),
+        ([("plain", "Traceback"), ("plain", "Error: x")], "Traceback\nError: x"),
         ([], "Meltano ended with status 3"),
     ],
 )
@@ -69,7 +71,7 @@ def test_a_run_that_fails_says_why_in_the_words_of_the_tap_if_there_are_any(
     with pytest.raises(MeltanoError) as failure:
         run_meltano("el", logger=LOGGER)
     assert str(failure.value).strip() == told
-    errors = [who for who, _ in logged if who not in {"warning", "dbt"}]
+    errors = [who for who, _ in logged if who not in {"warning", "plain"}]
     assert sum(record.levelno == logging.ERROR for record in caplog.records) == len(errors)
 
 

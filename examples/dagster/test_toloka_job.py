@@ -102,7 +102,7 @@ def test_a_job_that_is_stopped_leaves_no_tap_behind_and_the_next_one_resumes(
 ) -> None:
     nights.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
     run = start(nights, tmp_path)
-    nights.wait_for_tasks()
+    nights.wait_for_tasks(30)  # each of three shards requests those of eight at once
     stop(run)
     run.communicate(timeout=SOON)
     assert run.returncode != 0

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import dagster as dg
 
-sys.path[:0] = map(str, Path(__file__).resolve().parents[:2])  # beside this file, or above
+sys.path.extend(map(str, Path(__file__).resolve().parents[:2]))  # beside this file, or above
 
 from meltano_process import MeltanoError, account_run, run_dbt, shard_run
 
