@@ -41,13 +41,14 @@ with dg.DagsterInstance.local_temp() as instance:
 """
 
 
-def start(nights: Nights, home: Path) -> subprocess.Popen[str]:
+def start(nights: Nights, home: Path, **variables: str) -> subprocess.Popen[str]:
     """Start a run of the job as Dagster does, with steps side by side; its log is on stderr."""
     env = {
         **nights.variables,
         "DAGSTER_HOME": str(home),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "TOLOKA_RETRY_MINUTES": "0.01",
+        **variables,
     }
     return subprocess.Popen(
         [PROGRAMS / "dagster", "job", "execute", "--python-file", JOB, "--job", "toloka"],
@@ -100,9 +101,10 @@ def test_a_job_that_is_stopped_leaves_no_tap_behind_and_the_next_one_resumes(
     loaded: LoadedAccount,
     tmp_path: Path,
 ) -> None:
-    nights.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
-    run = start(nights, tmp_path)
-    nights.wait_for_tasks(30)  # each of three shards requests those of eight at once
+    # Each shard reads tasks for a minute.
+    nights.emulator.faults.add(Fault(delay=3, times=None, path="*/tasks"))
+    run = start(nights, tmp_path, TAP_TOLOKA_MAX_CONCURRENCY="1")
+    nights.wait_for_tasks(6)
     stop(run)
     run.communicate(timeout=SOON)
     assert run.returncode != 0
