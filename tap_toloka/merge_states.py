@@ -95,7 +95,10 @@ def _check(name: str, entries: _Entries) -> None:
         expected = str(Shard(number, len(entries)))
         for found in (entry.get("shard"), entry.get("unfinished", {}).get("shard")):
             if found and found != expected:
-                msg = f"state {number} of {len(entries)} has {name} of shard {found}. {_ORDER}"
+                msg = (
+                    f"state {number} of {len(entries)} has {name} of shard {found}. {_ORDER}. If "
+                    f"another number of shards has left it there, remove {name} from that state"
+                )
                 raise ValueError(msg)
 
 

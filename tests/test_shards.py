@@ -419,7 +419,7 @@ THEIRS = {"environment": "PRODUCTION", "requester_id": "6c6e20dc86cca2ae787afcb2
         ),
         (
             [state_of("1/3", LATE), state_of("2/3", LATE)],
-            "state 1 of 2 has assignments of shard 1",
+            "shard 1/3. Give the states of all shards, that of shard 1 first. If another number",
         ),
         (
             [state_of(None, None), state_of(None, None, unfinished=UNFINISHED)],

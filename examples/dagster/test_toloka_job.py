@@ -104,7 +104,7 @@ def test_a_job_that_is_stopped_leaves_no_tap_behind_and_the_next_one_resumes(
     # Each shard reads tasks for a minute.
     nights.emulator.faults.add(Fault(delay=3, times=None, path="*/tasks"))
     run = start(nights, tmp_path, TAP_TOLOKA_MAX_CONCURRENCY="1")
-    nights.wait_for_tasks(6)
+    nights.wait_for_tasks()
     stop(run)
     run.communicate(timeout=SOON)
     assert run.returncode != 0
