@@ -3,7 +3,7 @@
 For Airflow, Dagster and the like to import; needs nothing but Python. Environment variables:
 
 - `MELTANO_PROJECT_ROOT`: the folder of the Meltano project;
-- `MELTANO`: the program, by default `meltano` in the `PATH`;
+- `MELTANO`: the executable, by default `meltano` in the `PATH`;
 - `MELTANO_ENVIRONMENT` (by default `dev`), `TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA` (`tap_toloka`),
   `TAP_TOLOKA_MAX_REQUESTS_PER_SECOND` (100): as in Meltano, but they win over `meltano.yml` and
   `.env`, and so do these defaults.
@@ -32,11 +32,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-SHARDED = (
-    *("assignments", "tasks", "task_suites", "attachments"),
-    *("operation_logs", "app_batches", "app_items", "user_metadata"),
+BY_SHARDS = (
+    *("assignments", "tasks", "task_suites", "attachments", "operation_logs"),
+    *("app_batches", "app_items", "user_metadata", "aggregated_solutions"),
 )
-"""The streams that shards deal out among them. The account's run reads all others."""
+"""The streams that shards load side by side; all others, those of the account, come before. The
+last one is not split: shard 1 reads it, and may have to wait for its quota."""
 
 SECONDS_TO_LOAD = 240
 """How long a run that is stopped may take to load what the tap has read."""
@@ -64,8 +65,10 @@ class MeltanoError(Exception):
 # What runs in a night
 
 
-def account_run(logger: logging.Logger, *, full_refresh: bool = False) -> None:
-    """Create the tables of all selected streams, and load those that are not sharded.
+def account_run(count: int, logger: logging.Logger, *, full_refresh: bool = False) -> None:
+    """Create the tables of all selected streams, and load those of the account.
+
+    They belong to the first of so many shards, and are in its state.
 
     Nothing else may run at that time: shards that create a table at once fail, and so do processes
     of Meltano that migrate its database at once.
@@ -75,42 +78,48 @@ def account_run(logger: logging.Logger, *, full_refresh: bool = False) -> None:
     """
     # Each night, as a new version of the tap may add columns.
     _run(["sh", "-c", CREATE_TABLES, *_meltano()], logger, {})
-    selection = [f"--exclude={name}" for name in SHARDED]
-    _load("account", selection, {}, logger, full_refresh=full_refresh)
+    selection = [f"--exclude={name}" for name in BY_SHARDS]
+    _load(1, count, selection, logger, full_refresh=full_refresh)
 
 
-def shard_run(shard: str, logger: logging.Logger, *, full_refresh: bool = False) -> None:
-    """Load one shard, as `2/3`, of the selected streams that are sharded.
+def shard_run(
+    number: int, count: int, logger: logging.Logger, *, full_refresh: bool = False
+) -> None:
+    """Load one of so many shards of the other selected streams.
+
+    Args:
+        number: Which shard, from 1.
+        count: How many there are. To change it, merge their states: see docs/scaling.md.
+        logger: What takes the lines of the run.
+        full_refresh: Whether to read all rows again.
 
     Raises:
         MeltanoError: If it fails.
     """
-    number, _, count = shard.partition("/")
+    selection = [f"--select={name}" for name in BY_SHARDS]
+    # Toloka's limit is one for the account, so shards divide it among them.
     rate = int(_setting("TAP_TOLOKA_MAX_REQUESTS_PER_SECOND", "100"))
-    env = {
-        "TAP_TOLOKA_SHARD": shard,
-        # Toloka's limit is one for the account, so shards divide it among them.
-        "TAP_TOLOKA_MAX_REQUESTS_PER_SECOND": str(max(1, rate // int(count))),
-    }
-    selection = [f"--select={name}" for name in SHARDED]
-    _load(f"shard-{number}-of-{count}", selection, env, logger, full_refresh=full_refresh)
+    env = {"TAP_TOLOKA_MAX_REQUESTS_PER_SECOND": str(max(1, rate // count))}
+    _load(number, count, selection, logger, full_refresh=full_refresh, **env)
 
 
 def _load(
-    name: str,
+    number: int,
+    count: int,
     selection: list[str],
-    env: Mapping[str, str],
     logger: logging.Logger,
     *,
     full_refresh: bool,
+    **env: str,
 ) -> None:
     # Not `meltano run`: it has one place for the files of all runs, so two at once mix them up.
     # The schema is in the state ID, as bookmarks of one schema say nothing about another one.
     run_meltano(
         *("el", "tap-toloka", "target-postgres", "--no-install", *selection),
-        f"--state-id={_environment()}:tap-toloka-to-target-postgres:{_schema()}:{name}",
+        f"--state-id={_environment()}:tap-toloka-to-target-postgres:{_schema()}"
+        f":shard-{number}-of-{count}",
         *(["--full-refresh"] if full_refresh else []),
-        env=env,
+        env={"TAP_TOLOKA_SHARD": f"{number}/{count}", **env},
         logger=logger,
     )
 
@@ -127,12 +136,12 @@ def run_dbt(*args: str, logger: logging.Logger) -> None:
 
 
 def _database_for_dbt() -> dict[str, str]:
-    """Return the parts of the address that target-postgres is given, as dbt takes none."""
+    """Return the connection that target-postgres is given in parts, as dbt takes no URL."""
     url = urlsplit(os.environ.get("TARGET_POSTGRES_SQLALCHEMY_URL", ""))
     query = dict(parse_qsl(url.query))
     parts = {
         "HOST": query.get("host") or url.hostname,  # the former is the folder of a socket
-        "PORT": str(url.port or ""),
+        "PORT": str(url.port or "") or os.environ.get("TARGET_POSTGRES_PORT"),
         "USER": unquote(url.username or ""),
         "PASSWORD": unquote(url.password or ""),
         "DATABASE": unquote(url.path[1:]),

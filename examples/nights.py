@@ -87,7 +87,7 @@ class Nights:
         wait_for(lambda: len(self.pools_with_tasks) >= pools)
 
     def state(self, name: str) -> Json:
-        """Return the entries of a state by stream, as of `account` or `shard-2-of-3`."""
+        """Return the entries of a state by stream, as of `shard-2-of-3`."""
         state_id = f"dev:tap-toloka-to-target-postgres:{SCHEMA}:{name}"
         done = self.project.meltano("state", "get", state_id)
         bookmarks: Json = json.loads(done.stdout).get("singer_state", {}).get("bookmarks", {})

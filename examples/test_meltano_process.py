@@ -26,7 +26,7 @@ SHARD_RUN = """
 import logging
 import meltano_process
 logging.basicConfig(level=logging.INFO)
-meltano_process.shard_run("1/2", logging.getLogger())
+meltano_process.shard_run(1, 2, logging.getLogger())
 """
 
 
@@ -36,15 +36,15 @@ def test_shards_that_run_at_once_load_what_one_run_loads(
     for name, value in nights.variables.items():
         monkeypatch.setenv(name, value)
     logger = logging.getLogger("shards")
-    meltano_process.account_run(logger)
+    meltano_process.account_run(3, logger)
     barrier = threading.Barrier(3)
 
-    def run(shard: str) -> None:
+    def run(number: int) -> None:
         barrier.wait()
-        meltano_process.shard_run(shard, logger)
+        meltano_process.shard_run(number, 3, logger)
 
     with ThreadPoolExecutor() as pool:
-        list(pool.map(run, ["1/3", "2/3", "3/3"]))
+        list(pool.map(run, [1, 2, 3]))
     assert nights.tables_unlike(loaded) == []
 
 

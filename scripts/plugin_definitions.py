@@ -21,7 +21,7 @@ def definitions() -> dict[str, str]:
     plugins = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]
     return {
         plugin["name"]: HEADER + _definition(plugin)
-        for plugin in (*plugins["extractors"], *plugins["loaders"])
+        for plugin in (*plugins["extractors"], *plugins["loaders"], *plugins["utilities"])
     }
 
 

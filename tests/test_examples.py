@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples import meltano_process
-from examples.meltano_process import SHARDED, MeltanoError, run_meltano, shard_run
+from examples.meltano_process import BY_SHARDS, MeltanoError, run_meltano, shard_run
 from tap_toloka.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def meltano(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_streams_that_shards_share_are_those_of_the_tap() -> None:
-    assert sorted(SHARDED) == sorted(stream.name for stream in STREAMS if stream.sharded)
+    sharded = {stream.name for stream in STREAMS if stream.sharded}
+    assert {*BY_SHARDS} == {*sharded, "aggregated_solutions"}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_shards_divide_the_rate_and_have_states_of_their_own_that_name_the_schem
     monkeypatch.setenv("TAP_TOLOKA_MAX_REQUESTS_PER_SECOND", "200")
     monkeypatch.setenv("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", "raw")
     caplog.set_level(logging.INFO)
-    shard_run("2/3", LOGGER, full_refresh=True)
+    shard_run(2, 3, LOGGER, full_refresh=True)
     command, *variables = caplog.messages
     assert "--state-id=dev:tap-toloka-to-target-postgres:raw:shard-2-of-3 --full-refresh" in command
     assert variables == [

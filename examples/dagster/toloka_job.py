@@ -27,6 +27,7 @@ RETRY = dg.RetryPolicy(
     delay=60 * float(os.environ.get("TOLOKA_RETRY_MINUTES", "6")),
 )
 
+SHARDS = int(os.environ.get("TOLOKA_SHARDS", "3"))
 AT_ONCE = {"max_concurrent": int(os.environ.get("TOLOKA_MAX_CONCURRENT", "3"))}
 UNDER_WAY = [
     dg.DagsterRunStatus[name]
@@ -38,11 +39,9 @@ class Night(dg.ConfigurableResource):
     """What can be chosen for each run.
 
     Attributes:
-        shards: How many there are. To change it, merge their states: see docs/scaling.md.
         full_refresh: Whether to read everything again.
     """
 
-    shards: int = int(os.environ.get("TOLOKA_SHARDS", "3"))
     full_refresh: bool = False
 
 
@@ -55,20 +54,20 @@ def clear_failure() -> Iterator[None]:
         raise dg.Failure(str(error)) from None
 
 
-@dg.op(out=dg.DynamicOut(str), retry_policy=RETRY)
-def account(context: dg.OpExecutionContext, night: Night) -> Iterator[dg.DynamicOutput[str]]:
-    """Load the lists of the account, alone; name the shards."""
+@dg.op(out=dg.DynamicOut(int), retry_policy=RETRY)
+def account(context: dg.OpExecutionContext, night: Night) -> Iterator[dg.DynamicOutput[int]]:
+    """Load the streams of the account, alone; then number the shards."""
     with clear_failure():
-        account_run(context.log, full_refresh=night.full_refresh)
-    for number in range(1, night.shards + 1):
-        yield dg.DynamicOutput(f"{number}/{night.shards}", mapping_key=str(number))
+        account_run(SHARDS, context.log, full_refresh=night.full_refresh)
+    for number in range(1, SHARDS + 1):
+        yield dg.DynamicOutput(number, mapping_key=str(number))
 
 
 @dg.op(retry_policy=RETRY)
-def shard(context: dg.OpExecutionContext, night: Night, part: str) -> None:
-    """Load a part of the pools, and of what else is dealt out."""
+def shard(context: dg.OpExecutionContext, night: Night, number: int) -> None:
+    """Load a part of the pools, and of what else is split."""
     with clear_failure():
-        shard_run(part, context.log, full_refresh=night.full_refresh)
+        shard_run(number, SHARDS, context.log, full_refresh=night.full_refresh)
 
 
 @dg.op(ins={"shards": dg.In(dg.Nothing)})

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from scripts.run import MELTANO
+from tests.loads import rows_in
 from tests.projects import REPOSITORY
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ def test_a_manifest_fits_the_schema_of_the_api(manifest: Path) -> None:
 
 
 def container_of(name: str) -> dict[str, Any]:
-    """Return the container of a manifest."""
-    spec = yaml.safe_load((FOLDER / name).read_text())["spec"]["jobTemplate"]["spec"]
-    (container,) = spec["template"]["spec"]["containers"]
+    """Return the container of a manifest, of a Job or of a CronJob."""
+    spec = yaml.safe_load((FOLDER / name).read_text())["spec"]
+    job = spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec
+    (container,) = job["template"]["spec"]["containers"]
     return dict(container)
 
 
-def test_pods_load_the_account_or_a_shard_of_it(nights: Nights) -> None:
+def test_pods_load_the_account_or_a_shard_of_it(nights: Nights, tmp_path: Path) -> None:
     secret = {
         **nights.variables,
         "PATH": f"{Path(MELTANO).parent}{os.pathsep}{os.environ['PATH']}",
@@ -44,9 +46,10 @@ def test_pods_load_the_account_or_a_shard_of_it(nights: Nights) -> None:
     }
     script = nights.project.root / "meltano.sh"
     script.symlink_to("examples/meltano.sh")
-    for name in ("cronjob.yaml", "shards.yaml"):
+    for name in ("tables.yaml", "cronjob.yaml", "shards.yaml"):
         container = container_of(name)
-        env = {one["name"]: one["value"] for one in container["env"] if one["name"] != "HOME"}
+        env = {one["name"]: one["value"] for one in container["env"]}
+        env["HOME"] = str(tmp_path)
         done = subprocess.run(
             [part.replace("/project", str(nights.project.root)) for part in container["command"]],
             cwd=nights.project.root,
@@ -56,6 +59,9 @@ def test_pods_load_the_account_or_a_shard_of_it(nights: Nights) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
+        if name == "tables.yaml":
+            assert rows_in(nights.database, "tap_toloka", "pools") == []
+            assert nights.emulator.requests == []
     whole = nights.project.meltano("state", "get", "dev:tap-toloka-to-target-postgres")
     bookmarks = json.loads(whole.stdout)["singer_state"]["bookmarks"]
     assert bookmarks.keys() == {"pools", "assignments"}

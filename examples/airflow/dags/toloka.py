@@ -1,4 +1,4 @@
-"""Loads Toloka every night: the account's lists, then shards side by side, then dbt.
+"""Loads Toloka every night: the streams of the account, then shards side by side, then dbt.
 
 Settings are environment variables, see README.md. Airflow runs Meltano by its path, so the two need
 not be installed together.
@@ -6,28 +6,19 @@ not be installed together.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
+import pkgutil
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import Param, dag, task
 from meltano_process import account_run, run_dbt, shard_run
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 logger = logging.getLogger("toloka")
 
 
-def function_at(path: str) -> Callable[..., Any]:
-    """Import a function by its path, as `alerts.page`."""
-    module, _, name = path.rpartition(".")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
-
-
+SHARDS = int(os.environ.get("TOLOKA_SHARDS", "3"))
 on_failure = os.environ.get("TOLOKA_ON_FAILURE")
 
 
@@ -41,29 +32,27 @@ on_failure = os.environ.get("TOLOKA_ON_FAILURE")
         "retries": int(os.environ.get("TOLOKA_RETRIES", "3")),  # from the last checkpoint on
         # A Meltano that was killed looks alive for five minutes, and so a retry would be refused.
         "retry_delay": timedelta(minutes=float(os.environ.get("TOLOKA_RETRY_MINUTES", "6"))),
-        "on_failure_callback": function_at(on_failure) if on_failure else None,
+        # Without one, a task that hangs would keep out all later nights.
+        "execution_timeout": timedelta(hours=float(os.environ.get("TOLOKA_TIMEOUT_HOURS", "6"))),
+        "on_failure_callback": pkgutil.resolve_name(on_failure) if on_failure else None,
     },
     params={
         "full_refresh": Param(default=False, type="boolean", description="Read everything again"),
-        "shards": Param(
-            int(os.environ.get("TOLOKA_SHARDS", "3")), type="integer", minimum=1, maximum=300
-        ),
     },
 )
 def toloka() -> None:
     """Load Toloka, then build and check what is made of it."""
 
     @task
-    def account(params: dict[str, Any]) -> list[str]:
-        """Load the lists of the account, and return the shards of the rest."""
-        account_run(logger, full_refresh=params["full_refresh"])
-        count = params["shards"]
-        return [f"{number}/{count}" for number in range(1, count + 1)]
+    def account(params: dict[str, Any]) -> list[int]:
+        """Load the streams of the account, and return the numbers of the shards."""
+        account_run(SHARDS, logger, full_refresh=params["full_refresh"])
+        return list(range(1, SHARDS + 1))
 
     @task(pool="toloka", map_index_template="{{ task.op_kwargs['shard'] }}")
-    def load(shard: str, params: dict[str, Any]) -> None:
+    def load(shard: int, params: dict[str, Any]) -> None:
         """Load a shard."""
-        shard_run(shard, logger, full_refresh=params["full_refresh"])
+        shard_run(shard, SHARDS, logger, full_refresh=params["full_refresh"])
 
     @task
     def build() -> None:
