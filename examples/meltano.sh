@@ -16,5 +16,6 @@ stop() {
 }
 trap stop INT TERM HUP
 
+# `wait` also returns when a trap has run.
 until wait $!; status=$?; ! kill -0 $! 2>/dev/null; do :; done
 exit $status

@@ -264,7 +264,7 @@ class TolokaStream(TolokaList, Stream):
 
         The SDK's own loop costs several times what reading and writing a row does, and moves the
         bookmark by each row, also back. This is the only private method of `Stream` that is
-        replaced, and none is used. A test fails when it changes.
+        replaced, and one is used, in `tap.py`. A test fails when they change.
         """
         try:
             self.read_and_write(self.ABORT_AT_RECORD_COUNT)
