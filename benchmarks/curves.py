@@ -85,12 +85,13 @@ class _Drawing:
             yield f'<text x="{LEFT - 8}" y="{y}" text-anchor="end">{seconds:.0f} s</text>'
 
     def _curve(self, number: int, curve: Curve) -> Iterator[str]:
-        points = [(self._x(count), self._y(s), s) for count, s in sorted(curve.seconds.items())]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
+        points = [(n, self._x(n), self._y(s), s) for n, s in sorted(curve.seconds.items())]
+        line = " ".join(f"{x:.1f},{y:.1f}" for _, x, y, _ in points)
         yield f'<polyline class="bar{number} line" points="{line}"/>'
-        for x, y, seconds in points:
+        for count, x, y, seconds in points:
             yield f'<circle class="bar{number}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-            beside = y - 7 if number == 0 else y + 18  # curves may be close to each other
+            is_upper = seconds == max(one.seconds.get(count, 0) for one in self._curves)
+            beside = y - 7 if is_upper else y + 18  # curves may be close to each other
             yield f'<text x="{x + 7:.1f}" y="{beside:.1f}">{seconds:.0f}</text>'
         limit = f"M{LEFT} {self._y(curve.limit):.1f}H{WIDTH - RIGHT}"
         yield f'<path class="bar{number} line limit" d="{limit}"/>'
