@@ -35,7 +35,13 @@ _Entries = t.Sequence[t.Mapping[str, t.Any]]
 
 
 @click.command(epilog="See docs/scaling.md.")
-@click.argument("states", nargs=-1, required=True, metavar="STATE_1 STATE_2 ...")
+@click.argument(
+    "states",
+    nargs=-1,
+    required=True,
+    metavar="STATE_1 STATE_2 ...",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+)
 def main(states: Sequence[str]) -> None:
     """Merge the states of all N shards into one, for another number of shards or for none.
 

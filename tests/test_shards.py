@@ -322,6 +322,8 @@ def test_a_test_of_the_connection_tests_all_streams_whatever_the_shard() -> None
 
 # Merging states
 
+MERGE = str(Path(sys.executable).with_name("tap-toloka-merge-states"))
+
 
 def merge(folder: Path, *states: Any) -> subprocess.CompletedProcess[str]:
     """Run the command that merges states."""
@@ -330,8 +332,7 @@ def merge(folder: Path, *states: Any) -> subprocess.CompletedProcess[str]:
         file = folder / f"{number}.json"
         file.write_text(state if isinstance(state, str) else json.dumps(state))
         files.append(str(file))
-    command = [str(Path(sys.executable).with_name("tap-toloka-merge-states")), *files]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([MERGE, *files], capture_output=True, text=True, check=False, timeout=60)
 
 
 def state_of(shard: str | None, value: str | None, **more: Any) -> Json:
@@ -340,6 +341,13 @@ def state_of(shard: str | None, value: str | None, **more: Any) -> Json:
     entry |= {"shard": shard} if shard else {}
     entry.setdefault("account", {"environment": "PRODUCTION", "requester_id": REQUESTER["id"]})
     return {"bookmarks": {"assignments": entry}}
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    command = [MERGE, str(tmp_path / "shard-1"), str(tmp_path / "shard-2")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "shard-1' does not exist" in done.stderr
 
 
 def test_the_earliest_bookmark_of_all_shards_counts(tmp_path: Path) -> None:
