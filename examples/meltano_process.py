@@ -62,7 +62,7 @@ class MeltanoError(Exception):
     """Meltano failed; the text is what the tap, the loader, Meltano or dbt said last."""
 
 
-# What runs in a night
+# What a nightly run consists of
 
 
 def account_run(count: int, logger: logging.Logger, *, full_refresh: bool = False) -> None:

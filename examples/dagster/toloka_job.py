@@ -35,7 +35,7 @@ UNDER_WAY = [
 ]
 
 
-class Night(dg.ConfigurableResource):
+class Options(dg.ConfigurableResource):
     """What can be chosen for each run.
 
     Attributes:
@@ -55,19 +55,19 @@ def clear_failure() -> Iterator[None]:
 
 
 @dg.op(out=dg.DynamicOut(int), retry_policy=RETRY)
-def account(context: dg.OpExecutionContext, night: Night) -> Iterator[dg.DynamicOutput[int]]:
+def account(context: dg.OpExecutionContext, options: Options) -> Iterator[dg.DynamicOutput[int]]:
     """Load the streams of the account, alone; then number the shards."""
     with clear_failure():
-        account_run(SHARDS, context.log, full_refresh=night.full_refresh)
+        account_run(SHARDS, context.log, full_refresh=options.full_refresh)
     for number in range(1, SHARDS + 1):
         yield dg.DynamicOutput(number, mapping_key=str(number))
 
 
 @dg.op(retry_policy=RETRY)
-def shard(context: dg.OpExecutionContext, night: Night, number: int) -> None:
+def shard(context: dg.OpExecutionContext, options: Options, number: int) -> None:
     """Load a part of the pools, and of what else is split."""
     with clear_failure():
-        shard_run(number, SHARDS, context.log, full_refresh=night.full_refresh)
+        shard_run(number, SHARDS, context.log, full_refresh=options.full_refresh)
 
 
 @dg.op(ins={"shards": dg.In(dg.Nothing)})
@@ -86,7 +86,7 @@ def freshness(context: dg.OpExecutionContext) -> None:
 
 @dg.job(
     executor_def=dg.multiprocess_executor.configured(AT_ONCE),
-    resource_defs={"night": Night()},
+    resource_defs={"options": Options()},
 )
 def toloka() -> None:
     """Load, transform, check."""
