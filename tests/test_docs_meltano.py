@@ -438,6 +438,7 @@ def test_one_run_becomes_two_shards_and_these_become_three(
 
     shell.run(copy.text, N="2")
     shell.run(create_tables.text)
+    assert "user_metadata" in quickstart.row_counts(), "which no shard loads here"
     run_shards(2)
     (request,) = quickstart.requests_for("v1/user-bonuses")
     assert "created_gt" in request, "the state of the one run counts, and shard 1 alone reads these"
