@@ -77,22 +77,10 @@ clean: ## delete everything made here: environments, plugins, state, the embedde
 	@.venv-targets/bin/pip install --quiet --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
-.venv-airflow/installed: examples/airflow/requirements.txt
-	@echo "Making .venv-airflow, for the tests of examples/airflow"
-	@$(PYTHON) -m venv .venv-airflow
-	@.venv-airflow/bin/pip install --quiet --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-.venv-dagster/installed: examples/dagster/requirements.txt
-	@echo "Making .venv-dagster, for the tests of examples/dagster"
-	@$(PYTHON) -m venv .venv-dagster
-	@.venv-dagster/bin/pip install --quiet --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-.venv-kubernetes/installed: examples/kubernetes/requirements.txt
-	@echo "Making .venv-kubernetes, which has the schemas of the Kubernetes API"
-	@$(PYTHON) -m venv .venv-kubernetes
-	@.venv-kubernetes/bin/pip install --quiet --quiet --disable-pip-version-check -r $<
+.venv-%/installed: examples/%/requirements.txt
+	@echo "Making .venv-$*, for the tests of examples/$*"
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/pip install --quiet --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 .meltano/installed: .venv/installed meltano.yml
