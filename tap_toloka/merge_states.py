@@ -5,7 +5,6 @@ That is for another number of shards, or for none: the state that it writes coun
 
 from __future__ import annotations
 
-import itertools
 import sys
 import typing as t
 
@@ -115,25 +114,26 @@ def _of_all_shards(stream: type[TolokaStream], entries: _Entries) -> dict[str, t
     What interrupted runs have left is dropped: their bookmarks have not moved yet.
     """
     account = account_of_all(entry.get("account", {}) for entry in entries)
-    merged: dict[str, t.Any] = {"account": account} if account else {}
+    of_all: dict[str, t.Any] = {"account": account} if account else {}
     key = stream.replication_key
     bookmarks = [Bookmark.of(entry, key or "") for entry in entries]
     values = [one.value for one in bookmarks if one.value is not None]
     filters = bookmarks[0].filters
     if key is None or not any(entries):
-        return merged
-    if len(values) < len(bookmarks) or any(one.filters != filters for one in bookmarks):
-        count = len(bookmarks)
-        missing = [n for n, one in enumerate(bookmarks, 1) if one.value is None]
-        why = f"shard {Shard(missing[0], count)} has none" if missing else "their filters differ"
+        return of_all
+    count = len(bookmarks)
+    missing = [Shard(n, count) for n, one in enumerate(bookmarks, 1) if one.value is None]
+    if missing or any(one.filters != filters for one in bookmarks):
+        why = f"shard {missing[0]} has none" if missing else "their filters differ"
         _log(f"{stream.name}: no bookmark, so the next runs read it from the beginning: {why}")
-        return merged
+        return of_all
     skipped: dict[str, str] = {}
-    for owner, date in itertools.chain.from_iterable(one.skipped.items() for one in bookmarks):
-        skipped[owner] = min(date, skipped.get(owner, date))
-    Bookmark(key, min(values), filters, account=account, skipped=skipped).write(merged)
+    for one in bookmarks:
+        for owner, date in one.skipped.items():
+            skipped[owner] = min(date, skipped.get(owner, date))
+    Bookmark(key, min(values), filters, account=account, skipped=skipped).write(of_all)
     _log(f"{stream.name}: bookmark {min(values)}")
-    return merged
+    return of_all
 
 
 def _log(line: str) -> None:

@@ -10,11 +10,11 @@ import typing as t
 from dataclasses import dataclass
 from zlib import crc32
 
-MOST_SHARDS = 300
-"""Toloka allows 300 requests per second and account, and a run can make no less than one."""
-
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
+
+MOST_SHARDS = 300
+"""Toloka allows 300 requests per second and account, and a run can make no less than one."""
 
 _FORM = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})")
 

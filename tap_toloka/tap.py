@@ -181,8 +181,8 @@ class TapToloka(Tap):
                 rows they are.
         """
         selected = [t.cast("TolokaStream", one) for one in self.streams.values() if one.selected]
-        streams = _of_shard(selected, self.config, self.logger)
         shard = Shard.in_settings(self.config)
+        streams = _of_shard(shard, selected, self.config, self.logger)
         of_shard = "" if shard.is_whole else f" of shard {shard}"
         msg = "Reading %s%s: %s"
         self.logger.info(msg, counted(len(streams), "stream"), of_shard, _names(streams) or "none")
@@ -349,14 +349,16 @@ class _Config:
 
 
 def _of_shard(
-    streams: Sequence[TolokaStream], config: Mapping[str, t.Any], logger: logging.Logger
+    shard: Shard,
+    streams: Sequence[TolokaStream],
+    config: Mapping[str, t.Any],
+    logger: logging.Logger,
 ) -> Sequence[TolokaStream]:
     """Return those of the selected streams that this run has to read.
 
     Raises:
         ConfigurationError: If shards would remove each other's rows.
     """
-    shard = Shard.in_settings(config)
     if shard.is_whole:
         return streams
     sharded = [stream for stream in streams if stream.sharded]

@@ -525,8 +525,7 @@ class Warehouse:
 
     def _keep(self, state: Json) -> None:
         for entry in state.get("bookmarks", {}).values():
-            small = {name: value for name, value in entry.items() if name != "pages"}
-            assert len(json.dumps(small)) < 2_000
+            assert len(json.dumps(entry)) < 2_000
         before, self.state = self.state, state
         for name, bookmark in bookmarks_in(before).items():
             now = bookmarks_in(state)[name]
