@@ -1,8 +1,9 @@
--- As docs/queries/cost_per_label.sql, whose comment says what is counted.
+{{ config(enabled=var('toloka__using_assignments') and var('toloka__using_pools')) }}
 
 SELECT
     accepted.pool_id,
     pools.private_name AS pool,
+    pools.project_id,
     accepted.assignments,
     accepted.labels,
     accepted.cost,
@@ -13,9 +14,9 @@ FROM (
         count(*) AS assignments,
         sum(cardinality(tasks)) AS labels,
         coalesce(sum(reward), 0) AS cost
-    FROM {{ source('toloka', 'assignments') }}
+    FROM {{ ref('stg_toloka__assignments') }}
     WHERE status = 'ACCEPTED'
     GROUP BY pool_id
     HAVING sum(cardinality(tasks)) > 0
 ) AS accepted
-LEFT JOIN {{ source('toloka', 'pools') }} AS pools ON pools.id = accepted.pool_id
+LEFT JOIN {{ ref('int_toloka__pools') }} AS pools USING (pool_id)

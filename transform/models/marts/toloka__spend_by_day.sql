@@ -1,4 +1,4 @@
--- As docs/queries/spend_by_day.sql, whose comment says what is counted.
+{{ config(enabled=var('toloka__using_assignments') and var('toloka__using_user_bonuses')) }}
 
 SELECT
     day,
@@ -6,13 +6,13 @@ SELECT
     coalesce(added.bonuses, 0) AS bonuses,
     coalesce(given.rewards, 0) + coalesce(added.bonuses, 0) AS spend
 FROM (
-    SELECT accepted::date AS day, sum(reward) AS rewards
-    FROM {{ source('toloka', 'assignments') }}
+    SELECT coalesce(accepted, updated)::date AS day, sum(reward) AS rewards
+    FROM {{ ref('stg_toloka__assignments') }}
     WHERE status = 'ACCEPTED'
     GROUP BY 1
 ) AS given
 FULL JOIN (
     SELECT created::date AS day, sum(amount) AS bonuses
-    FROM {{ source('toloka', 'user_bonuses') }}
+    FROM {{ ref('stg_toloka__user_bonuses') }}
     GROUP BY 1
 ) AS added USING (day)

@@ -1,0 +1,21 @@
+{#
+  Each object of an array of objects refers to a row of another model.
+
+  Arguments:
+    array: The column that has the arrays.
+    key: The property of each object that refers to the other model.
+    to: The other model.
+    field: The column that it refers to.
+    only: A condition for the objects that do.
+#}
+{% test relationships_in_array(model, array, key, to, field, only='TRUE') %}
+
+SELECT DISTINCT element ->> '{{ key }}' AS missing
+FROM {{ model }} AS child
+CROSS JOIN unnest(child.{{ array }}) AS element
+LEFT JOIN {{ to }} AS parent ON parent.{{ field }} = element ->> '{{ key }}'
+WHERE element ->> '{{ key }}' IS NOT NULL
+    AND parent.{{ field }} IS NULL
+    AND {{ only }}
+
+{% endtest %}
