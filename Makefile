@@ -9,7 +9,7 @@ BIN := .venv/bin
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
 
-run: .venv/installed .meltano/installed ## load Toloka, or its emulator, into PostgreSQL and print three reports
+run: .venv/installed .meltano/installed ## load Toloka, or its emulator, into PostgreSQL, build the marts, print reports
 	@$(BIN)/python -m scripts.run
 
 psql: .venv/installed ## open psql on what `make run` has loaded, or run SQL="SELECT ..."
@@ -85,5 +85,5 @@ clean: ## delete everything made here: environments, plugins, state, the embedde
 
 .meltano/installed: .venv/installed meltano.yml
 	@echo "Installing Meltano's plugins"
-	@$(BIN)/meltano --log-level=error install tap-toloka target-postgres
+	@$(BIN)/meltano --log-level=error install tap-toloka target-postgres dbt-postgres
 	@touch $@

@@ -1,4 +1,4 @@
-"""The tables that target-postgres makes of the streams: for the data dictionary and the dbt package."""
+"""The tables that target-postgres makes of the streams, for the data dictionary and dbt."""
 
 from __future__ import annotations
 

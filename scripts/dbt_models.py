@@ -199,7 +199,7 @@ def _inner_field(column: Column, inner: Column) -> _Field:
 
 
 def _tested_model(table: Table) -> Yaml:
-    columns = [
+    columns: list[Yaml] = [
         {"name": field.name.strip('"'), "data_type": field.type, "description": field.description}
         for field in _fields(table)
     ]

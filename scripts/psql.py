@@ -1,7 +1,7 @@
 """`make psql`: psql on the tables that `make run` has loaded.
 
 `make psql` opens a prompt, `make psql SQL="SELECT ..."` runs a statement, and
-`make psql < docs/queries/stuck_pools.sql` a file. An embedded PostgreSQL runs for as long as psql.
+`make psql < FILE` a file. An embedded PostgreSQL runs for as long as psql.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import warnings
 
-from scripts.run import FILES, SCHEMA, StepError, address, postgres, read_settings
+from scripts.run import FILES, StepError, address, postgres, read_settings, search_path
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about the place of its lock file
@@ -32,7 +32,7 @@ def main() -> None:
                 if not (FILES / "postgres/PG_VERSION").exists():
                     sys.exit("make psql: nothing has been loaded yet; run `make run` first")
                 url = started.enter_context(postgres(FILES / "postgres")).replace("+psycopg", "")
-            options = f'{os.environ.get("PGOPTIONS", "")} -csearch_path="{settings[SCHEMA]}"'
+            options = f"{os.environ.get('PGOPTIONS', '')} -csearch_path={search_path(settings)}"
             done = subprocess.run(  # noqa: S603  # psql of the embedded PostgreSQL
                 [PSQL, "--set=ON_ERROR_STOP=1", *statement, url],
                 env={**os.environ, "PGOPTIONS": options},

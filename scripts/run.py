@@ -1,13 +1,15 @@
-"""`make run`: load Toloka into PostgreSQL with Meltano, then print a summary and three reports.
+"""`make run`: load Toloka into PostgreSQL and build the marts, then print a summary and reports.
 
 Without a token in `.env` it reads an emulator of Toloka, and without an address it loads an
 embedded PostgreSQL that keeps its data in `.run/postgres`; both stop at the end. Later runs read
-only what is new: the emulated account grows from run to run.
+only what is new: the emulated account grows from run to run. The marts are shown in a page as well,
+`.run/report.html`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import itertools
 import json
 import os
@@ -25,10 +27,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import psycopg
 import yaml
 from dotenv import dotenv_values
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Identifier
 
+from scripts.columns import tables as tables_of_tap
 from scripts.live import shown
+from scripts.report import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,11 +40,19 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / ".run"
 LOG = FILES / "meltano.log"
-QUERIES = ROOT / "docs/queries"
+REPORT = FILES / "report.html"
 MELTANO = str(Path(sys.executable).with_name("meltano"))
 
-SHOWN = ("spend_by_day", "cost_per_label", "stuck_pools")
-MOST_SHOWN = 10  # rows of each report
+# The marts that are printed: title, order.
+SHOWN = {
+    "toloka__spend_by_day": ("Spend by day", "day DESC"),
+    "toloka__cost_per_label": (
+        "Cost per accepted label, by pool",
+        "cost_per_label DESC, cost DESC, pool_id",
+    ),
+    "toloka__stuck_pools": ("Stuck pools", "quiet_since, pool_id"),
+}
+MOST_SHOWN = 10  # rows of each
 
 SECONDS_BETWEEN_UPDATES = 0.2
 MOST_LINES = 12  # of its log are printed if it fails
@@ -48,6 +60,8 @@ ERROR = "[error "  # as that has it
 OF_STREAMS = re.compile(r" s  .* failed because |\d of \d+ streams? read, ")
 
 SCHEMA = "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA"
+SCHEMA_OF_MARTS = "DBT_POSTGRES_SCHEMA"
+VARIABLES_OF_DBT = "DBT_POSTGRES_VARS"
 
 Settings = dict[str, str]
 
@@ -76,9 +90,11 @@ def main() -> None:
             if "TAP_TOLOKA__SELECT" in settings:
                 say("Streams", f"TAP_TOLOKA__SELECT={settings['TAP_TOLOKA__SELECT']}")
             else:
-                settings["TAP_TOLOKA__SELECT"] = json.dumps([*usual_streams(), "assignments.*"])
-                streams = "the default selection of meltano.yml, and assignments"
+                selected = [*usual_streams(), "assignments.*", "tasks.*"]
+                settings["TAP_TOLOKA__SELECT"] = json.dumps(selected)
+                streams = "the default selection of meltano.yml, assignments and tasks"
                 say("Streams", f"{streams}; set TAP_TOLOKA__SELECT to change this")
+            settings = {**for_dbt(settings), **settings}
             read_and_sum_up(settings, emulated=emulated, embedded=embedded)
     except (StepError, psycopg.Error) as error:
         sys.exit(f"make run: {' '.join(str(error).split())}")
@@ -91,12 +107,13 @@ def _stop(number: int, _frame: object) -> NoReturn:
 
 
 def read_settings() -> Settings:
-    """Return the variables of `.env` and of the environment, and the schema that rows go into."""
+    """Return the variables of `.env` and of the environment, and the schemas."""
     variables = {**dotenv_values(ROOT / ".env"), **os.environ}
     settings = {name: value for name, value in variables.items() if value}
     if "TAP_TOLOKA_TOKEN" not in settings:
-        settings[SCHEMA] = "toloka_emulator"
+        settings |= {SCHEMA: "toloka_emulator", SCHEMA_OF_MARTS: "toloka_emulator_dbt"}
     settings.setdefault(SCHEMA, "tap_toloka")
+    settings.setdefault(SCHEMA_OF_MARTS, "toloka")
     return settings
 
 
@@ -165,7 +182,7 @@ def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> No
     """Run Meltano, then print the summary and the reports."""
     environment = "emulator" if emulated else "dev"
     state_id = f"{environment}:tap-toloka-to-target-postgres"
-    run = ["run", "tap-toloka", "target-postgres"]
+    run = ["run", "tap-toloka", "target-postgres", "dbt-postgres:build"]
     if embedded:  # its bookmarks say nothing about the tables of another database
         state_id += ":embedded"
         run.insert(1, "--state-id-suffix=embedded")
@@ -189,6 +206,9 @@ def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> No
         sys.stdout.write(f"\n{table(head, rows)}")
         for name in SHOWN:
             sys.stdout.write(f"\n{answer(database, name)}")
+        write_report(database, REPORT)
+        sys.stdout.write("\n")
+        say("Report", f"{REPORT.as_uri()}: charts of these and other marts")
 
 
 def meltano(
@@ -260,10 +280,41 @@ def address(settings: Mapping[str, str]) -> str | None:
     )
 
 
+def for_dbt(settings: Mapping[str, str]) -> Settings:
+    """Return the settings of dbt-postgres: the database in parts, and which streams are loaded."""
+    parts = conninfo_to_dict(address(settings) or "")
+    names = {
+        "host": "DBT_POSTGRES_HOST",
+        "port": "DBT_POSTGRES_PORT",
+        "user": "DBT_POSTGRES_USER",
+        "password": "DBT_POSTGRES_PASSWORD",
+        "dbname": "DBT_POSTGRES_DATABASE",
+        "sslmode": "DBT_POSTGRES_SSL_MODE",
+    }
+    database = {name: str(parts[part]) for part, name in names.items() if parts.get(part)}
+    try:
+        selected = [str(pattern) for pattern in json.loads(settings["TAP_TOLOKA__SELECT"])]
+    except (ValueError, TypeError) as error:
+        msg = 'TAP_TOLOKA__SELECT has to be a list, such as ["pools.*", "assignments.*"]'
+        raise StepError(msg) from error
+    patterns = [pattern.partition(".")[0] for pattern in selected if pattern[:1] != "!"]
+    loaded = {
+        f"toloka__using_{table.name}": any(fnmatch.fnmatch(table.name, one) for one in patterns)
+        for table in tables_of_tap()
+    }
+    return {**database, VARIABLES_OF_DBT: json.dumps(loaded)}
+
+
 def _connect(settings: Settings) -> psycopg.Connection:
     database = psycopg.connect(address(settings) or "", autocommit=True)
-    database.execute("SELECT set_config('search_path', quote_ident(%s), false)", [settings[SCHEMA]])
+    database.execute("SELECT set_config('search_path', %s, false)", [search_path(settings)])
     return database
+
+
+def search_path(settings: Settings) -> str:
+    """Return the schemas of the tables and of the marts, as PostgreSQL takes them."""
+    names = (settings[SCHEMA], settings[SCHEMA_OF_MARTS])
+    return ",".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 def tables(
@@ -285,20 +336,17 @@ def tables(
 
 
 def answer(database: psycopg.Connection, name: str) -> str:
-    """Return the title and the first rows of a query of docs/queries."""
-    path = QUERIES / f"{name}.sql"
-    text = path.read_text()
-    title = text.partition("\n")[0].removeprefix("-- ")
-    where = path.relative_to(ROOT)
+    """Return the title and the first rows of a mart."""
+    title, order = SHOWN[name]
     try:
-        cursor = database.execute(text)
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        return f"{title} ({where}): not selected, {error.diag.message_primary}\n"
+        cursor = database.execute(f"SELECT * FROM {name} ORDER BY {order}".encode())
+    except psycopg.errors.UndefinedTable:
+        return f"{title} ({name}): not built, as streams that it needs are not selected\n"
     rows = cursor.fetchall()
     count = f"{len(rows)} rows"
     shown = f"first {MOST_SHOWN} of {count}" if len(rows) > MOST_SHOWN else count
     head = [column.name.replace("_", " ") for column in cursor.description or ()]
-    return f"{title} ({where}, {shown})\n{table(head, rows[:MOST_SHOWN])}"
+    return f"{title} ({name}, {shown})\n{table(head, rows[:MOST_SHOWN])}"
 
 
 def table(head: list[str], rows: list[tuple[object, ...]]) -> str:

@@ -14,7 +14,8 @@ import pytest
 from scripts.run import postgres
 from tests import isolation
 from tests.databases import Database
-from tests.loaded_account import LoadedAccount, account_at, load_account
+from tests.dbt import Dbt
+from tests.loaded_account import LoadedAccount, account_at, load_rows
 from tests.projects import REPOSITORY, Project, copy_sources
 from tests.shared import made_once
 from toloka_emulator import Emulator
@@ -70,7 +71,7 @@ def installed(shared: Path, pytestconfig: pytest.Config) -> Project:
 
     def install() -> str:
         copy_sources(REPOSITORY, project.root)
-        project.install("tap-toloka", "target-postgres")
+        project.install("tap-toloka", "target-postgres", "dbt-postgres")
         return ""
 
     made_once(shared, "plugins", install)
@@ -90,9 +91,22 @@ def loaded(installed: Project, server: psycopg.Connection, shared: Path) -> Load
 
     def load() -> str:
         now = datetime.now(timezone.utc)
-        load_account(now, installed.copy(shared / name), Database.create(server, name))
+        load_rows(account_at(now), installed.copy(shared / name), Database.create(server, name))
         return now.isoformat()
 
     now = datetime.fromisoformat(made_once(shared, name, load))
     emulator = Emulator(rows=account_at(now))
     return LoadedAccount(emulator, Database.named(server, name), now.replace(tzinfo=None))
+
+
+@pytest.fixture(scope="session")
+def marts(installed: Project, loaded: LoadedAccount, shared: Path) -> LoadedAccount:
+    """Build the models of dbt from the loaded account, once for all tests that look at them."""
+
+    def build() -> str:
+        done = Dbt(installed.copy(shared / "marts"), loaded.database).build()
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    made_once(shared, "built_marts", build)
+    return loaded

@@ -49,9 +49,9 @@ class LoadedAccount:
         return self.emulator.tables[name].rows()
 
 
-def load_account(now: datetime, project: Project, database: Database) -> None:
-    """Load all streams of the account, as it is at a moment."""
-    with Emulator(rows=account_at(now)) as emulator:
+def load_rows(rows: dict[str, list[Json]], project: Project, database: Database) -> None:
+    """Load all streams of an account that has these rows, by list."""
+    with Emulator(rows=rows) as emulator:
         done = project.meltano(
             *LOAD_INTO_POSTGRES,
             TAP_TOLOKA__SELECT=json.dumps([f"{stream.name}.*" for stream in STREAMS]),
@@ -84,7 +84,7 @@ def _add(account: dict[str, list[Json]], new: Mapping[str, Iterable[Json]]) -> N
 
 
 def borderline_cases(now: datetime) -> dict[str, list[Json]]:
-    """Make rows that the answers to the questions of docs/queries only just count, or do not."""
+    """Make rows that the marts only just count, or do not."""
 
     def ago(**duration: float) -> str:
         return print_exactly(now - timedelta(**duration))

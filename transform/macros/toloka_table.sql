@@ -1,7 +1,7 @@
 {#
   The rows of a table, with all columns of sources.yml in their order. Columns that are not in the
-  database, as they are not selected in the tap, are null. Rows that ACTIVATE_VERSION has marked as
-  deleted are left out.
+  database, as they are not selected in the tap, are null, and so is the JSON null that target-postgres
+  writes into jsonb. Rows that ACTIVATE_VERSION has marked as deleted are left out.
 #}
 {% macro toloka_table(table) %}
   {%- if not execute -%}
@@ -20,7 +20,9 @@
   (
     SELECT
     {%- for name, column in source.columns.items() %}
-      {%- if name in found %}
+      {%- if name in found and column.data_type == 'jsonb' %}
+        nullif({{ adapter.quote(name) }}, 'null') AS {{ adapter.quote(name) }},
+      {%- elif name in found %}
         {{ adapter.quote(name) }},
       {%- else %}
         CAST(NULL AS {{ column.data_type }}) AS {{ adapter.quote(name) }},

@@ -39,7 +39,7 @@ labels AS (
         assignments.*,
         pair.number,
         pair.task,
-        pair.solution -> 'output_values' AS output_values
+        nullif(pair.solution -> 'output_values', 'null') AS output_values
     FROM assignments
     CROSS JOIN unnest(tasks, solutions) WITH ORDINALITY AS pair (task, solution, number)
     WHERE pair.number <= cardinality(tasks)
