@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
 from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import itemgetter
 
-from toloka_emulator.data.changes import next_change
+from toloka_emulator.data.answers import answer, next_step, truth
+from toloka_emulator.data.mixing import (
+    MIXER_CONFIG,
+    REAL_TASKS,
+    TAKEN,
+    count_remaining,
+    issue_suite,
+    make_tasks,
+)
 from toloka_emulator.data.people import REQUESTER
 from toloka_emulator.data.rows import make_row
 from toloka_emulator.data.values import Dice, Json, print_exactly, read_date
@@ -121,55 +131,45 @@ class _Builder:
             reward_per_assignment=dice.pick(_PRICES),
             assignment_max_duration_seconds=600,
             auto_accept_period_day=21,
+            mixer_config=MIXER_CONFIG,
             type="REGULAR",
             status="OPEN",
             last_started=print_exactly(started),
         )
-        suites = self._add_suites(pool, created + timedelta(minutes=5), assignments)
         self._add_operation("POOL.OPEN", pool, started - timedelta(seconds=2))
         last = ended - (timedelta(minutes=2) if course == "OPEN" else timedelta(hours=2))
         moments = sorted(self._between(started, last) for _ in range(assignments - 1))
-        for at in [*moments, last][:assignments]:
-            self._add_assignment(pool, dice.pick(suites), at, ended)
+        # In turn, so that nobody gets the same task twice.
+        team = itertools.cycle(dice.sample(self.rows["user_metadata"], dice.randrange(12, 31)))
+        issued = [
+            self._add_assignment(pool, next(team), at, ended)
+            for at in [*moments, last][:assignments]
+        ]
+        done = dice.uniform(0.4, 0.95) if course in {"OPEN", "STUCK"} else 1
+        tasks = self._add_tasks(pool, created + timedelta(minutes=5), issued, done)
         if course in {"CLOSED", "ARCHIVED"}:
-            pool |= {"status": course, "last_stopped": print_exactly(ended)}
-            pool["last_close_reason"] = dice.pick(("COMPLETED", "COMPLETED", "MANUAL", "EXPIRED"))
-            self._add_operation("POOL.CLOSE", pool, ended - timedelta(seconds=1))
-            if course == "ARCHIVED":
-                self._add_operation("POOL.ARCHIVE", pool, ended + timedelta(hours=1))
-            self._aggregate(pool, suites, ended + timedelta(minutes=3))
+            self._close(pool, course, ended)
+            self._aggregate(pool, tasks, ended + timedelta(minutes=3))
         if number % 5 == 0:
             self._add("webhook_subscriptions", created, pool_id=pool["id"])
             self._add_messages_and_restrictions(pool, created)
 
-    def _add_suites(self, pool: Json, at: datetime, assignments: int) -> list[Json]:
-        """Add the tasks of a pool, made by one operation, and the suites that they are in."""
-        count = max(1, min(20, assignments // 3))
-        operation = self._add_operation("TASK.BATCH_CREATE", pool, at)
-        common = {
-            "pool_id": pool["id"],
-            "overlap": -(-assignments // count) or 1,
-            "infinite_overlap": False,
-            "remaining_overlap": 0,
-        }
-        tasks = [self._add("tasks", at, **common) for _ in range(2 * count)]
-        for number, task in enumerate(tasks):
-            given = {"pool_id": pool["id"], "input_values": task["input_values"]}
-            self._log(operation, number, "TASK_CREATE", given, task_id=task["id"])
-        inner = [{field: task[field] for field in ("id", "input_values")} for task in tasks]
-        pairs = zip(inner[::2], inner[1::2], strict=True)
-        return [self._add("task_suites", at, tasks=[*pair], **common) for pair in pairs]
+    def _close(self, pool: Json, status: str, at: datetime) -> None:
+        pool |= {"status": status, "last_stopped": print_exactly(at)}
+        pool["last_close_reason"] = self.dice.pick(("COMPLETED", "COMPLETED", "MANUAL", "EXPIRED"))
+        self._add_operation("POOL.CLOSE", pool, at - timedelta(seconds=1))
+        if status == "ARCHIVED":
+            self._add_operation("POOL.ARCHIVE", pool, at + timedelta(hours=1))
 
-    def _add_assignment(self, pool: Json, suite: Json, at: datetime, ended: datetime) -> None:
-        """Let a Toloker take a suite, and see how far that came before the pool, and all, ended."""
+    def _add_assignment(self, pool: Json, user: Json, at: datetime, ended: datetime) -> Json:
+        """Give a Toloker a suite, and see how far that came before the pool, and all, ended."""
         dice = self.dice
         row = self._add(
             "assignments",
             at,
             pool_id=pool["id"],
-            task_suite_id=suite["id"],
-            user_id=dice.pick(self.rows["user_metadata"])["id"],
-            tasks=suite["tasks"],
+            user_id=user["id"],
+            tasks=[],
             reward=pool["reward_per_assignment"],
             bonus_ids=[],
             status="ACTIVE",
@@ -178,16 +178,55 @@ class _Builder:
         checked = done + timedelta(days=dice.expovariate(1))
         for moment in (done, checked, checked + timedelta(days=dice.expovariate(1))):
             if moment < (ended if moment is done else self._now):
-                row |= next_change("assignments", row, dice, moment)
+                row |= next_step(row, dice, moment)
         if "submitted" in row and dice.chance(0.03):
             details = {"assignment_id": row["id"], "pool_id": pool["id"], "user_id": row["user_id"]}
             self._add("attachments", done - timedelta(seconds=9), details=details)
+        return row
 
-    def _aggregate(self, pool: Json, suites: list[Json], at: datetime) -> None:
+    def _add_tasks(self, pool: Json, at: datetime, issued: list[Json], done: float) -> list[Json]:
+        """Add the tasks of a pool, made by one operation, and the suites in its assignments.
+
+        Args:
+            pool: The pool.
+            at: When the tasks came to be.
+            issued: Its assignments, in the order they began, still without tasks.
+            done: Which share of the tasks they have taken.
+        """
+        overlap = self.dice.pick((3, 3, 5))
+        taken = sum(row["status"] in TAKEN for row in issued)
+        suites = math.ceil(taken / done / overlap) or 1
+        tasks = make_tasks(self.dice, pool["id"], suites, overlap, at)
+        self.rows["tasks"] += tasks
+        operation = self._add_operation("TASK.BATCH_CREATE", pool, at)
+        for number, task in enumerate(tasks):
+            given = {"pool_id": pool["id"], "input_values": task["input_values"]}
+            self._log(operation, number, "TASK_CREATE", given, task_id=task["id"])
+        self._issue(tasks, overlap, issued)
+        return tasks
+
+    def _issue(self, tasks: list[Json], overlap: int, issued: list[Json]) -> None:
+        """Give each assignment a suite, and what was submitted its answers."""
+        real = [task for task in tasks if not task["infinite_overlap"]]
+        golden = tasks[len(real) :]
+        suites, taken = [], 0
+        for row in issued:
+            first = taken // overlap * REAL_TASKS
+            share = real[first : first + REAL_TASKS] or real[-REAL_TASKS:]
+            suite = issue_suite(self.dice, share, golden, read_date(row["created"]))
+            suites.append(suite)
+            row |= {"task_suite_id": suite["id"], "tasks": suite["tasks"]}
+            if "solutions" in row:
+                row["solutions"] = [answer(task, row["user_id"]) for task in row["tasks"]]
+            taken += row["status"] in TAKEN
+        self.rows["task_suites"] += suites
+        count_remaining([*suites, *tasks], issued)
+
+    def _aggregate(self, pool: Json, tasks: list[Json], at: datetime) -> None:
         operation = self._add_operation("SOLUTION.AGGREGATE", pool, at)
-        for task in (task for suite in suites for task in suite["tasks"]):
+        for task in tasks:
             ids = {"operation_id": operation["id"], "pool_id": pool["id"], "task_id": task["id"]}
-            self._add("aggregated_solutions", **ids)
+            self._add("aggregated_solutions", **ids, output_values=truth(task))
 
     def _add_operation(self, kind: str, pool: Json | None, at: datetime) -> Json:
         """Add an operation that went well."""

@@ -69,7 +69,7 @@ _WITHOUT_DATE = {"projects", "app_projects"}
 _DATELESS = {"ARCHIVED", "ARCHIVE", "NEW", "QUEUED", "STOPPING", "STOPPED"}
 
 
-def next_change(name: str, row: Json, dice: Dice, at: datetime) -> Json:
+def next_change(name: str, row: Json, dice: Dice, at: datetime, status: str | None = None) -> Json:
     """Make up what becomes of a row next: the fields to set, {} when nothing does.
 
         table.change(row["id"], **next_change("assignments", row, dice, at))
@@ -82,11 +82,12 @@ def next_change(name: str, row: Json, dice: Dice, at: datetime) -> Json:
         row: The row as it is.
         dice: Decides.
         at: When it changes, with a zone.
+        status: What it becomes, if that is not left to the dice.
     """
     old = row.get("status")
     if name not in _NEXT or old is None:
         return _edit(name, row, dice, at)
-    status = dice.pick(_NEXT[name].get(old, ("",)))
+    status = status or dice.pick(_NEXT[name].get(old, ("",)))
     if not status:  # it is at its end
         return {}
     if status == old:

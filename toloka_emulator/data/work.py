@@ -88,7 +88,7 @@ def _task_suite(dice: Dice, at: datetime, facts: Json) -> Json:
     return {
         "id": dice.pool_object_id(pool_id, at),
         "pool_id": pool_id,
-        "tasks": _tasks(dice, pool_id, at),
+        "tasks": facts.get("tasks") or _tasks(dice, pool_id, at),
         **_overlap(dice),
         "issuing_order_override": dice.pick((0, Decimal("-99999.99999"), Decimal("1.50"))),
         "mixed": dice.chance(0.5),
