@@ -344,7 +344,7 @@ def test_quality_is_how_often_known_answers_and_those_of_the_majority_are_met(
     expected = []
     users = by("user_id", [row for row in answers if row["user_id"]])
     for user_id, rows in sorted(users.items()):
-        golden = [row["correctness"] for row in rows if row["is_golden"]]
+        golden: list[Decimal] = [row["correctness"] for row in rows if row["is_golden"]]
         others = [row for row in rows if row["task_id"] in majority and not row["is_golden"]]
         agreed = sum(row["output_values"] == majority[row["task_id"]] for row in others)
         expected.append(

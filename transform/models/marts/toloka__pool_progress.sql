@@ -16,16 +16,24 @@ answered AS (
 wanted AS (
     -- What is given out, and to how many Tolokers: tasks if suites are made by smart mixing, else
     -- suites. Control and training tasks with infinite overlap are never done.
+    SELECT
+        NULL::text AS pool_id,
+        NULL::text AS thing,
+        NULL::bigint AS overlap,
+        NULL::integer AS answers_each,
+        NULL::bigint AS given
+    WHERE FALSE
 {%- if var('toloka__using_tasks') %}
-    SELECT pool_id, tasks.task_id AS thing, overlap, 1 AS answers_each, count(label_id) AS given
+    UNION ALL
+    SELECT pool_id, tasks.task_id, overlap, 1, count(label_id)
     FROM {{ ref('stg_toloka__tasks') }} AS tasks
     JOIN {{ ref('int_toloka__pools') }} AS pools USING (pool_id)
     LEFT JOIN answered USING (pool_id, task_id)
     WHERE pools.is_mixed AND infinite_overlap IS NOT TRUE AND overlap IS NOT NULL
     GROUP BY pool_id, tasks.task_id, overlap
-    UNION ALL
 {%- endif %}
 {%- if var('toloka__using_task_suites') %}
+    UNION ALL
     SELECT
         pool_id,
         suites.task_suite_id,
@@ -37,9 +45,7 @@ wanted AS (
     LEFT JOIN answered USING (pool_id, task_suite_id)
     WHERE NOT pools.is_mixed AND infinite_overlap IS NOT TRUE AND overlap IS NOT NULL
     GROUP BY pool_id, suites.task_suite_id, overlap, suites.tasks
-    UNION ALL
 {%- endif %}
-    SELECT NULL, NULL, NULL::bigint, NULL::integer, NULL::bigint WHERE FALSE
 ),
 
 progress AS (
