@@ -43,14 +43,28 @@ LOG = FILES / "meltano.log"
 REPORT = FILES / "report.html"
 MELTANO = str(Path(sys.executable).with_name("meltano"))
 
-# The marts that are printed: title, order.
+# The marts that are printed: a title, and what is printed of them.
 SHOWN = {
-    "toloka__spend_by_day": ("Spend by day", "day DESC"),
+    "toloka__spend_by_day": (
+        "Spend by day",
+        "SELECT * FROM toloka__spend_by_day ORDER BY day DESC",
+    ),
     "toloka__cost_per_label": (
         "Cost per accepted label, by pool",
-        "cost_per_label DESC, cost DESC, pool_id",
+        """
+        SELECT pool_id, pool, assignments, labels, cost, cost_per_label
+        FROM toloka__cost_per_label
+        ORDER BY cost_per_label DESC, cost DESC, pool_id
+        """,
     ),
-    "toloka__stuck_pools": ("Stuck pools", "quiet_since, pool_id"),
+    "toloka__stuck_pools": (
+        "Stuck pools",
+        """
+        SELECT pool_id, pool, quiet_since, last_submitted, active
+        FROM toloka__stuck_pools
+        ORDER BY quiet_since, pool_id
+        """,
+    ),
 }
 MOST_SHOWN = 10  # rows of each
 
@@ -204,8 +218,9 @@ def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> No
             old, _ = before.get(name, (0, 0))
             rows.append((name, read, total - old, total, kept.get(name)))
         sys.stdout.write(f"\n{table(head, rows)}")
+        built = models_built()
         for name in SHOWN:
-            sys.stdout.write(f"\n{answer(database, name)}")
+            sys.stdout.write(f"\n{answer(database, name, built)}")
         write_report(database, REPORT)
         sys.stdout.write("\n")
         say("Report", f"{REPORT.as_uri()}: charts of these and other marts")
@@ -305,6 +320,12 @@ def for_dbt(settings: Mapping[str, str]) -> Settings:
     return {**database, VARIABLES_OF_DBT: json.dumps(loaded)}
 
 
+def models_built() -> set[str]:
+    """Return the models that dbt has just built; older ones may be left of other selections."""
+    results = json.loads((ROOT / "transform/target/run_results.json").read_text())["results"]
+    return {result["unique_id"].rpartition(".")[2] for result in results}
+
+
 def _connect(settings: Settings) -> psycopg.Connection:
     database = psycopg.connect(address(settings) or "", autocommit=True)
     database.execute("SELECT set_config('search_path', %s, false)", [search_path(settings)])
@@ -335,13 +356,12 @@ def tables(
     return counts
 
 
-def answer(database: psycopg.Connection, name: str) -> str:
+def answer(database: psycopg.Connection, name: str, built: set[str]) -> str:
     """Return the title and the first rows of a mart."""
-    title, order = SHOWN[name]
-    try:
-        cursor = database.execute(f"SELECT * FROM {name} ORDER BY {order}".encode())
-    except psycopg.errors.UndefinedTable:
+    title, query = SHOWN[name]
+    if name not in built:
         return f"{title} ({name}): not built, as streams that it needs are not selected\n"
+    cursor = database.execute(SQL(query))
     rows = cursor.fetchall()
     count = f"{len(rows)} rows"
     shown = f"first {MOST_SHOWN} of {count}" if len(rows) > MOST_SHOWN else count

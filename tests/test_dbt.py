@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from psycopg.sql import SQL, Identifier
 
 from scripts import dbt_models
 from scripts.columns import tables
 from tests.dbt import Dbt
+from tests.docs_helpers import Block, runs
 from tests.loaded_account import load_rows
 from tests.projects import REPOSITORY
-from toloka_emulator import make_account
+from toloka_emulator import Emulator, make_account
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,18 +121,27 @@ def test_rows_that_belong_together_pass_all_tests_without_a_warning(
     assert re.search(r"PASS=\d{3} WARN=0 ERROR=0 SKIP=0", done.stdout)
 
 
-def test_streams_that_are_not_loaded_need_no_tables(project: Project, marts: LoadedAccount) -> None:
-    dbt = Dbt(project, marts.database, tables="by_default_tables", models="by_default")
-    with marts.database.connect(autocommit=True) as connection:
-        connection.execute("CREATE SCHEMA by_default_tables")
-        for name in BY_DEFAULT:
-            connection.execute(
-                f"CREATE VIEW by_default_tables.{name} AS SELECT * FROM tap_toloka.{name}".encode()
-            )
-    done = dbt.build(variables={})
-    assert done.returncode == 0, done.stdout
+def test_a_clone_loads_and_builds_the_default_streams_with_the_database_in_parts(
+    project: Project, database: Database
+) -> None:
+    parts = Dbt(project, database).variables
+    with Emulator(rows=make_account(pools=5, assignments=20, now=datetime.now(timezone.utc))) as it:
+        (project.root / ".env").write_text(
+            f"TAP_TOLOKA_TOKEN={it.key}\n"
+            f"TAP_TOLOKA_API_URL={it.url}\n"
+            f"TARGET_POSTGRES_HOST={parts['DBT_POSTGRES_HOST']}\n"
+            f"TARGET_POSTGRES_USER={parts['DBT_POSTGRES_USER']}\n"
+            "TARGET_POSTGRES_PASSWORD=none\n"
+            f"TARGET_POSTGRES_DATABASE={parts['DBT_POSTGRES_DATABASE']}\n"
+        )
+        done = project.meltano("run", "tap-toloka", "target-postgres", "dbt-postgres:build")
+    assert done.returncode == 0, done.stderr
+    assert "WARN=0 ERROR=0 SKIP=0" in done.stderr
     built = {f"stg_toloka__{name}" for name in BY_DEFAULT} | {"int_toloka__pools"}
-    assert columns_of(marts.database, "by_default").keys() == built
+    assert columns_of(database, "toloka").keys() == built
+    fresh = project.meltano("invoke", "dbt-postgres:freshness")
+    assert fresh.returncode == 0
+    assert "PASS freshness of toloka.requester" in fresh.stdout
 
 
 @pytest.fixture
@@ -195,7 +207,9 @@ CHANGES = """
     UPDATE grown.assignments SET _sdc_deleted_at = now()
     WHERE id IN (SELECT id FROM grown.assignments WHERE status = 'ACCEPTED' ORDER BY id LIMIT 9);
     UPDATE grown.assignments SET status = 'ACTIVE'
-    WHERE id IN (SELECT id FROM grown.assignments WHERE status = 'REJECTED' ORDER BY id DESC LIMIT 9);
+    WHERE id IN (
+        SELECT id FROM grown.assignments WHERE status = 'REJECTED' ORDER BY id DESC LIMIT 9
+    );
 """
 
 
@@ -208,8 +222,9 @@ def test_labels_follow_all_changes_and_others_are_not_written_again(
         select = ("--select", "stg_toloka__assignments", "stg_toloka__labels")
         done = dbt.build(*select, variables={"toloka__using_assignments": True})
         assert done.returncode == 0, done.stdout
+        query = SQL("SELECT label_id, xmin::text, labels.* FROM {} AS labels")
         labels = connection.execute(
-            f"SELECT label_id, xmin::text, labels.* FROM {schema}.stg_toloka__labels AS labels".encode()
+            query.format(Identifier(schema, "stg_toloka__labels"))
         ).fetchall()
         return {label_id: columns for label_id, *columns in labels}
 
@@ -239,39 +254,35 @@ def test_labels_follow_all_changes_and_others_are_not_written_again(
 # How it is used
 
 
+@runs("docs/dbt.md#In a dbt project of your own")
 def test_another_dbt_project_can_use_it_as_a_package(
-    installed: Project, marts: LoadedAccount, tmp_path: Path
+    blocks: list[Block], installed: Project, marts: LoadedAccount, tmp_path: Path
 ) -> None:
-    theirs = {
-        "dbt_project.yml": {
-            "name": "theirs",
-            "version": "1.0.0",
-            "profile": "toloka",
-            "models": {"toloka": {"+schema": "of_toloka"}},
-            "vars": {"toloka_schema": "tap_toloka", "toloka__using_assignments": True},
-        },
-        "packages.yml": {"packages": [{"local": str(PACKAGE)}]},
-    }
-    for name, content in theirs.items():
-        (tmp_path / name).write_text(yaml.safe_dump(content))
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models/rewards.sql").write_text(
+    packages, settings = blocks
+    shutil.copytree(PACKAGE, tmp_path / "tap-toloka/transform")
+    theirs = tmp_path / "theirs"
+    (theirs / "models").mkdir(parents=True)
+    (theirs / "packages.yml").write_text(packages.text)
+    (theirs / "dbt_project.yml").write_text(
+        f"name: theirs\nversion: 1.0.0\nprofile: toloka\n{settings.text}"
+    )
+    (theirs / "models/rewards.sql").write_text(
         "SELECT sum(rewards) AS rewards FROM {{ ref('toloka__spend_by_day') }}"
     )
-    (tmp_path / "profiles.yml").write_text((PACKAGE / "profiles.yml").read_text())
+    shutil.copy(PACKAGE / "profiles.yml", theirs)
     dbt = installed.root / ".meltano/utilities/dbt-postgres/venv/bin/dbt"
-    variables = Dbt(installed, marts.database, tables="not there", models="theirs").variables
-    for command in (["deps"], ["build"]):
+    variables = Dbt(installed, marts.database, tables="elsewhere", models="theirs").variables
+    for command in ("deps", "build"):
         done = subprocess.run(
-            [dbt, *command],
-            cwd=tmp_path,
+            [dbt, command],
+            cwd=theirs,
             env={**os.environ, **variables, "DBT_POSTGRES_PORT": "5432"},
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    assert "toloka__spend_by_day" in columns_of(marts.database, "theirs_of_toloka")
+    assert "toloka__spend_by_day" in columns_of(marts.database, "theirs_toloka")
     with marts.database.connect() as connection:
         query = "SELECT rewards = (SELECT sum(rewards) FROM toloka.toloka__spend_by_day)"
         assert connection.execute(f"{query} FROM theirs.rewards".encode()).fetchall() == [(True,)]

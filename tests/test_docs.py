@@ -12,6 +12,7 @@ import pytest
 from tap_toloka.misfits import OWN_FIELDS
 from tap_toloka.streams import STREAMS
 from tests import (  # they say what they run
+    test_dbt,  # noqa: F401
     test_docs_commands,  # noqa: F401
     test_docs_meltano,  # noqa: F401
     test_docs_scheduling,  # noqa: F401
@@ -41,7 +42,7 @@ Json = dict[str, Any]
 
 
 def test_each_code_block_is_run_by_a_test() -> None:
-    # Those of this page are run by tests/test_queries.py, which takes one in each language.
+    # Those of this page are run by tests/test_joins.py, which takes one in each language.
     elsewhere = [*blocks_of("docs/streams.md")]
     assert [block.language for block in elsewhere] == ["mermaid", "sql"]
     blocks = {block for page in PAGES for block in blocks_of(page)}

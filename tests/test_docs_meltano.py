@@ -17,13 +17,22 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 import yaml
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from scripts.plugin_definitions import FOLDER, definitions
 from tap_toloka.streams import STREAMS
 from tests import isolation
 from tests.databases import Database
-from tests.docs_helpers import Block, Shell, blocks_of, copy_of_repository, row_counts, runs
+from tests.docs_helpers import (
+    REPOSITORY,
+    Block,
+    Shell,
+    blocks_of,
+    copy_of_repository,
+    row_counts,
+    runs,
+)
 from tests.expected_rows import printed
 from tests.loads import records_in, without_nulls
 from tests.runner import POOLS_PATH, requests_for_rows
@@ -536,3 +545,24 @@ def test_at_last_removing_leaves_nothing(blocks: list[Block], quickstart: Quicks
     with psycopg.connect(quickstart.url) as connection:
         connection.execute(SQL(drop.text))
     assert quickstart.row_counts() == {}
+
+
+@runs("docs/dbt.md#Run it")
+def test_dbt_builds_the_marts_in_a_project_of_ones_own(
+    blocks: list[Block], quickstart: Quickstart
+) -> None:
+    (block,) = blocks
+    parts = conninfo_to_dict(quickstart.url)
+    quickstart.shell.run(
+        block.text,
+        DBT_POSTGRES_HOST=str(parts["host"]),
+        DBT_POSTGRES_USER=str(parts["user"]),
+        DBT_POSTGRES_DATABASE=str(parts["dbname"]),
+    )
+    config = quickstart.config("dbt-postgres")
+    assert (config["host"], config["user"], config["database"]) == ("HOST", "USER", "DATABASE")
+    counts = quickstart.row_counts("toloka")
+    marts = {path.stem for path in REPOSITORY.glob("transform/models/marts/*.sql")}
+    tables = {*marts, "stg_toloka__labels"} - {"toloka__stuck_pools"}  # that one is a view
+    assert counts.keys() == tables
+    assert min(counts.values()) > 0

@@ -264,7 +264,7 @@ def test_a_pool_is_stuck_if_it_is_open_and_quiet_for_a_day(
 
 
 def wanted(account: LoadedAccount, pool: Json) -> list[tuple[int, int, int]]:
-    """Return of each task or suite of a pool its overlap, its answers, and how many it was given."""
+    """Return the overlap, the tasks and the answers of each task, or suite, of a pool."""
     done = [row for row in with_status(account, "SUBMITTED", "ACCEPTED") if row.get("tasks")]
     done = [row for row in done if row["pool_id"] == pool["id"]]
     if pool.get("mixer_config") is not None:
