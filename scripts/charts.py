@@ -30,6 +30,11 @@ def shortened(text: str, length: int) -> str:
     return f"{text[: length * 2 // 3].rstrip()}…{text[1 - length + length * 2 // 3 :].lstrip()}"
 
 
+def escaped(text: str) -> str:
+    """Return a text that plotly.js shows as it is: it knows few entities, and none of quotes."""
+    return html.escape(text, quote=False)
+
+
 def stacks(days: Sequence[str], amounts: Mapping[str, Sequence[float]]) -> Figure:
     """Make one bar per day, of an amount in dollars for each name."""
     colors = (BLUE, LIGHT_BLUE)
@@ -71,7 +76,7 @@ def bars(
             **common,
             "x": values,
             "marker": {"color": colors},
-            "hovertext": [html.escape(shortened(name, 90)) for name in names],
+            "hovertext": [escaped(shortened(name, 90)) for name in names],
             "hoverinfo": "text",
         },
     ]
@@ -81,9 +86,9 @@ def bars(
     layout["yaxis"] |= {"range": [len(names) - 0.6, -0.9], "visible": False}
     where = {"xref": "paper", "yshift": 16, "showarrow": False, "font": {"size": 12}}
     for place, name in enumerate(names):
-        text = html.escape(shortened(name, _LONGEST_LABEL))
+        text = escaped(shortened(name, _LONGEST_LABEL))
         layout["annotations"].append({**where, "x": 0, "xanchor": "left", "y": place, "text": text})
-        note = {"x": 1, "xanchor": "right", "y": place, "text": html.escape(notes[place])}
+        note = {"x": 1, "xanchor": "right", "y": place, "text": escaped(notes[place])}
         layout["annotations"].append(
             {**where, **note, "font": {"size": 12, "color": colors[place]}}
         )
@@ -110,7 +115,7 @@ def dots(groups: Mapping[str, Sequence[Dot]], x_title: str, y_title: str) -> Fig
                 "name": group,
                 "x": x,
                 "y": y,
-                "text": [html.escape(shortened(str(name), 40)) for name in names],
+                "text": [escaped(shortened(str(name), 40)) for name in names],
                 "customdata": counts,
                 "marker": {**size, "color": color, "opacity": 0.75},
                 "hovertemplate": (
@@ -124,6 +129,7 @@ def dots(groups: Mapping[str, Sequence[Dot]], x_title: str, y_title: str) -> Fig
     layout["legend"]["itemsizing"] = "constant"
     for axis, title in (("xaxis", x_title), ("yaxis", y_title)):
         layout[axis] |= {"tickformat": ".0%", "title": {"text": title}, "nticks": 6}
+        layout[axis]["autorangeoptions"] = {"clipmin": -0.04, "clipmax": 1.04}
     return {"data": data, "layout": layout}
 
 
@@ -136,28 +142,34 @@ def heat(names: Sequence[str], values: Sequence[Sequence[float]], unit: str) -> 
         "z": values,
         "colorscale": _BLUES,
         "zmin": 0,
+        "zmax": max((max(row) for row in values), default=0) or 1,
         "xgap": 1,
-        "ygap": 2,
-        "text": [[html.escape(shortened(name, 60))] * 24 for name in names],
+        "ygap": _BAR / 2,
+        "text": [[escaped(shortened(name, 60))] * 24 for name in names],
         "hovertemplate": f"%{{text}}<br>%{{x}}:00 UTC: %{{z:,}} {unit}<extra></extra>",
         "colorbar": {
             "orientation": "h",
             "thickness": 8,
-            "x": 0,
-            "xanchor": "left",
-            "len": 0.5,
+            "len": 1,
             "y": 1,
             "yanchor": "bottom",
-            "nticks": 4,
+            "nticks": 5,
             "title": {"text": unit, "side": "top"},
         },
     }
-    layout = _layout(_BAR * len(names) + 110, t=58, l=10, b=44)
+    layout = _layout(_BAR * len(names) + 124, t=64, l=0, r=0, b=44)
     layout["xaxis"] |= {"dtick": 3, "title": {"text": "hour of the day, UTC"}, "showgrid": False}
-    layout["yaxis"] |= {"tickvals": data["y"], "autorange": "reversed", "showgrid": False}
-    layout["yaxis"]["ticktext"] = [html.escape(shortened(name, 16)) for name in names]
-    layout["yaxis"] |= {"automargin": True, "ticklen": 6, "tickcolor": "#fff"}
+    layout["yaxis"] |= {"range": [len(names) - 0.6, -0.9], "visible": False}
+    layout["annotations"] = [
+        _label(shortened(name, 40), place, yshift=18) for place, name in enumerate(names)
+    ]
     return {"data": [data], "layout": layout}
+
+
+def _label(text: str, place: int, **where: object) -> Figure:
+    """Make a text above a bar, on the left unless it is said."""
+    above = {"xref": "paper", "x": 0, "xanchor": "left", "y": place, "yshift": 16}
+    return {**above, **where, "showarrow": False, "font": {"size": 12}, "text": escaped(text)}
 
 
 def _layout(height: int, **margins: int) -> Figure:
