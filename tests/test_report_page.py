@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier
 from typing_extensions import override
 
 from scripts.report import DAYS, LONGEST_NAME, MOST_ROWS, MOST_STUCK, STREAMS, write_report
+from tests.projects import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from tests.databases import Database
+    from tests.loaded_account import LoadedAccount
 
 Row = tuple[Any, ...]
 
@@ -362,8 +364,9 @@ def test_names_are_shown_as_they_are_but_in_one_line_and_never_too_long(hostile:
     def fits(shown: str, name: str | None, number: int, longest: int) -> bool:
         name = " ".join((name or "").split()) or str(number)
         start, _, end = shown.partition("…")
-        whole = shown == name and len(name) <= longest
-        return whole or (name.startswith(start) and name.endswith(end) and len(shown) <= longest)
+        if "…" not in shown:
+            return shown == name and len(name) <= longest
+        return name.startswith(start) and name.endswith(end) and len(shown) == longest
 
     for mart in ("toloka__pool_progress", "toloka__cost_per_label"):
         names = [line[0] for line in hostile.lines(mart)]
@@ -453,6 +456,39 @@ def test_a_section_whose_mart_is_not_there_says_how_to_get_it(
             "toloka__cost_per_label": "0",
         }.items()
     ]
+
+
+@pytest.mark.parametrize("mart", STREAMS)
+def test_the_vars_that_a_section_names_are_those_by_which_dbt_builds_its_mart(mart: str) -> None:
+    text = (REPOSITORY / f"transform/models/marts/{mart}.sql").read_text()
+    config, _, _ = text.partition(") }}")
+    assert {*re.findall(r"var\('toloka__using_(\w+)'\)", config)} == {*STREAMS[mart]}
+
+
+def test_a_page_of_what_dbt_builds_shows_all_of_it(marts: LoadedAccount, tmp_path: Path) -> None:
+    with marts.database.connect() as connection:
+        connection.execute("SET search_path TO toloka")
+        write_report(connection, tmp_path / "report.html")
+        counts = {
+            name: connection.execute(query).fetchall()[0][0]
+            for name, query in {
+                "toloka__spend_by_day": "SELECT count(*) FROM toloka__spend_by_day",
+                "toloka__pool_progress": (
+                    "SELECT count(*) FROM toloka__pool_progress WHERE status = 'OPEN'"
+                ),
+                "toloka__toloker_quality": "SELECT count(*) FROM toloka__toloker_quality",
+                "toloka__throughput_by_hour": "SELECT count(*) FROM toloka__throughput_by_hour",
+                "toloka__cost_per_label": "SELECT count(*) FROM toloka__cost_per_label",
+            }.items()
+        }
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    for name, count in counts.items():
+        part = page.parts[name]
+        assert part.figure
+        assert part.paragraphs[-1].endswith(f": {MOST_ROWS} of {count:,}.")
+        assert len(page.lines(name)) == MOST_ROWS
+    assert any(line[3] != "-" for line in page.lines("toloka__toloker_quality"))
+    assert any(line[5] != "-" for line in page.lines("toloka__pool_progress"))
 
 
 def test_a_page_without_any_mart_is_a_page(database: Database, tmp_path: Path) -> None:
