@@ -266,9 +266,7 @@ def _array_relations(table: Table) -> Iterator[Yaml]:
             arguments = {"array": array, "key": key, **_target(relation)}
             if array == "interlocutors":
                 arguments["only"] = "element ->> 'role' = 'USER'"
-            yield {
-                "relationships_in_array": {"arguments": arguments, "config": _config(relation)}
-            }
+            yield {"relationships_in_array": {"arguments": arguments, "config": _config(relation)}}
 
 
 def main() -> None:

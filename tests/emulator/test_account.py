@@ -202,6 +202,7 @@ def test_most_answers_to_a_task_are_the_same_and_nobody_answers_it_twice(account
             users[task["id"]].append(row["user_id"])
     assert all(len(those) == len(set(those)) for those in users.values())
     enough = [those for those in answers.values() if len(those) >= 3]
+    assert len(enough) > 0.7 * len(answers)
     clear = [those for those in enough if 2 * Counter(those).most_common(1)[0][1] > len(those)]
     assert len(clear) / len(enough) > 0.9
     assert len(clear) < len(enough)
