@@ -42,7 +42,7 @@ def notes(tag: str, version: str, changelog: str) -> str:
     try:
         date.fromisoformat(released)
     except ValueError:
-        msg = f"Replace `{released}` by the date of the release in CHANGELOG.md: `## {version} — YYYY-MM-DD`"
+        msg = f"Replace `{released}` by the date in CHANGELOG.md: `## {version} — YYYY-MM-DD`"
         raise ReleaseError(msg) from None
     return re.sub(r"\]\((?!https://)", f"]({PROJECT['Repository']}/blob/{tag}/", section.strip())
 
