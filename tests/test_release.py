@@ -92,7 +92,7 @@ def test_whatever_names_the_repository_names_the_one_of_pyproject() -> None:
 
 
 def test_zizmor_finds_nothing_in_the_workflows() -> None:
-    checked(BIN / "zizmor", "--offline", "--pedantic", "--quiet", GITHUB)
+    checked(BIN / "zizmor", "--offline", "--pedantic", "--strict-collection", "--quiet", GITHUB)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
