@@ -35,7 +35,7 @@ SETTINGS = th.PropertiesList(
         required=True,
         secret=True,
         title="Token",
-        description="API key or OAuth token, from Profile → Integrations in Toloka.",
+        description="API key or OAuth token, from Profile > Integrations in Toloka.",
     ),
     th.Property(
         "token_type",

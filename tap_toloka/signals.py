@@ -9,9 +9,11 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable
 
 STOPPING: tuple[signal.Signals, ...] = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    if hasattr(signal, name)
 )
-"""Windows has no SIGHUP."""
+"""Windows has no SIGHUP, and alone has SIGBREAK: Ctrl-Break."""
 
 
 def on_stop(handler: Callable[[int], object]) -> None:

@@ -6,7 +6,7 @@ Toloka account, databases or settings:
 - all environment variables but those in `KEPT`: `TAP_TOLOKA_*`, `TARGET_*`, `MELTANO_*` and `PG*`
   go, and with them proxies, the SDK's configuration of logs, and so on;
 - the home directory, with `.netrc`, `.pgpass`, `.pg_service.conf` and `.config/meltano`: an empty
-  one stands in for it;
+  one stands in for it, on Windows too;
 - the `.env` of this repository, see `no_dotenv`. Meltano and `make run` read the `.env` of their
   project; tests run them in copies of this one that have none.
 """
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEPT = (
-    *("PATH", "LD_LIBRARY_PATH", "DYLD_*", "PYENV_*", "TMPDIR", "TOLOKA_KIT_PYTHON"),  # programs
+    *("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_*", "PYENV_*"),  # programs
+    *("TMPDIR", "TOLOKA_KIT_PYTHON"),
     *("LANG", "LC_*", "TZ", "TERM", "COLUMNS", "NO_COLOR", "FORCE_COLOR", "USER", "LOGNAME"),
     *("CI", "GITHUB_ACTIONS", "PYTEST_*", "HYPOTHESIS_*"),
+    *("SYSTEMROOT", "COMSPEC", "PATHEXT", "TEMP", "TMP"),  # Windows
 )
 """Patterns of the variables that tests and all that they start can see."""
 
@@ -63,7 +65,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     kept = {name: value for name, value in os.environ.items() if matches(name, KEPT)}
     (folder / "home").mkdir()
     os.environ.clear()
-    os.environ.update(kept, HOME=str(folder / "home"))
+    os.environ.update(kept, HOME=str(folder / "home"), USERPROFILE=str(folder / "home"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,7 @@ def made_once(folder: Path, name: str, make: Callable[[], str]) -> str:
         What `make` returned, here or in another worker.
     """
     made = folder / f"{name}.made"
-    with (folder / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+    with FileLock(folder / f"{name}.lock"):
         if not made.exists():
             made.write_text(make())
     return made.read_text()

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from scripts.hub_definition import setting
 from tap_toloka.streams import STREAMS
 from tests.projects import REPOSITORY
 from tests.runner import run_process
@@ -73,30 +74,8 @@ def test_meltano_selects_the_streams_that_the_tap_selects_by_default(extractor: 
 
 
 def test_meltano_has_the_settings_of_the_tap(extractor: Json, about: Json) -> None:
-    kinds = {"string": "string", "integer": "integer", "boolean": "boolean", "object": "object"}
-    kinds["array"] = "array"
-    expected = []
-    for name, schema in about["settings"]["properties"].items():
-        (kind,) = {*schema["type"]} - {"null"}
-        setting = {
-            "name": name,
-            "label": schema["title"],
-            "kind": kinds[kind],
-            "description": schema["description"],
-        }
-        if schema.get("format") == "date-time":
-            setting["kind"] = "date_iso8601"
-        if "enum" in schema:
-            setting["kind"] = "options"
-            setting["options"] = [{"label": value, "value": value} for value in schema["enum"]]
-        if "default" in schema:
-            setting["value"] = schema["default"]
-        if schema.get("secret"):
-            setting["sensitive"] = True
-        if name == "user_agent":  # the tap's own default names the version that is installed
-            del setting["value"]
-            setting["placeholder"] = "tap-toloka/VERSION"
-        expected.append(setting)
+    schemas = about["settings"]["properties"]
+    expected = [setting(name, schema) for name, schema in schemas.items()]
     assert extractor["settings"] == expected
 
 

@@ -30,7 +30,7 @@ from tests.runner import (
 from toloka_emulator import Emulator, Fault, make_pool, make_pools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 SOON = 20.0
@@ -54,10 +54,16 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start the tap as a process whose output is to be read by the test."""
     started = []
 
-    def start(config: dict[str, Any], state: Any = None, **env: str) -> subprocess.Popen[bytes]:
+    def start(
+        config: dict[str, Any], state: Any = None, command: Sequence[str] = TAP, **env: str
+    ) -> subprocess.Popen[bytes]:
         (tmp_path / "config.json").write_text(json.dumps(config))
         (tmp_path / "catalog.json").write_text(json.dumps(catalog_of()))
-        command = [*TAP, f"--config={tmp_path}/config.json", f"--catalog={tmp_path}/catalog.json"]
+        command = [
+            *command,
+            f"--config={tmp_path}/config.json",
+            f"--catalog={tmp_path}/catalog.json",
+        ]
         if state is not None:
             (tmp_path / "state.json").write_text(json.dumps(state))
             command += ["--state", str(tmp_path / "state.json")]
@@ -112,6 +118,29 @@ def test_between_two_lines_it_ends_at_once(signum: signal.Signals) -> None:
     with pytest.raises(SystemExit) as stopped:
         LineWriter().stop(signum)
     assert stopped.value.code == STATUS[signum]
+
+
+def test_ctrl_break_of_windows_ends_a_run_as_a_signal_does(
+    start: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    as_there = (
+        "import runpy, signal\n"
+        "del signal.SIGHUP\n"
+        "signal.SIGBREAK = signal.SIGUSR1  # which this system can send\n"
+        "runpy.run_module('tests.no_dotenv', run_name='__main__', alter_sys=True)"
+    )
+    with Emulator(pools=make_pools(900)) as emulator:
+        emulator.faults.add(Fault(delay=120, after=2, path=POOLS_PATH))
+        config = config_for(emulator, max_concurrency=1)
+        process = start(config, command=[sys.executable, "-c", as_there])
+        assert process.stdout
+        for _ in range(1 + 600):
+            process.stdout.readline()
+        process.send_signal(signal.SIGUSR1)
+        (state,) = process.stdout
+        assert process.wait(SOON) == 128 + signal.SIGUSR1
+        emulator.faults.clear()
+    assert "unfinished" in json.loads(state)["value"]["bookmarks"]["pools"]
 
 
 @pytest.mark.parametrize("signum", STATUS)
