@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run psql test examples lint types pytest format requirements clean
+.PHONY: help run psql test examples lint types pytest format generate requirements clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
@@ -42,6 +42,10 @@ examples: ## test the examples with Airflow, Dagster, dbt and the schemas of Kub
 format: .venv/installed ## fix style and formatting where possible
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/ruff format
+
+generate: .venv/installed ## write the files that follow from the schemas or from meltano.yml
+	@for module in scripts.plugin_definitions scripts.dbt_models scripts.data_dictionary \
+		scripts.hub_definition; do $(BIN)/python -m $$module; done
 
 requirements: .venv/installed ## pin the latest versions in requirements-dev.txt and for the examples
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header \

@@ -124,15 +124,14 @@ def _load(
     )
 
 
-def run_dbt(*args: str, logger: logging.Logger) -> None:
-    """Run dbt on the tables, as with `build` or `source freshness`.
+def run_dbt(command: str, logger: logging.Logger) -> None:
+    """Run a command of `dbt-postgres` on the tables: `build` or `freshness`.
 
     Raises:
         MeltanoError: If it fails.
     """
-    meltano = ("invoke", "--no-install", "dbt-postgres")
     env = {"DBT_LOG_FORMAT": "json", **_database_for_dbt()}
-    run_meltano(*meltano, *args, env=env, logger=logger)
+    run_meltano("invoke", "--no-install", f"dbt-postgres:{command}", env=env, logger=logger)
 
 
 def _database_for_dbt() -> dict[str, str]:

@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Identifier
 
 from scripts.run import MELTANO
 from tap_toloka.streams import STREAMS
+from tests.dbt import ALL_STREAMS
 from tests.loads import records_in
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Nights:
             "TAP_TOLOKA_MAX_REQUESTS_PER_SECOND": "300",
             "TAP_TOLOKA__SELECT": json.dumps([f"{stream.name}.*" for stream in STREAMS]),
             "TARGET_POSTGRES_SQLALCHEMY_URL": self.database.url,
+            "DBT_POSTGRES_VARS": json.dumps(ALL_STREAMS),
         }
 
     @property

@@ -20,7 +20,7 @@ from psycopg.sql import SQL, Identifier
 from scripts import charts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     import psycopg
 
@@ -104,9 +104,15 @@ class Section:
         return [*shown]
 
 
-def write_report(database: psycopg.Connection, path: Path) -> None:
-    """Write the page from the marts in the schema that the connection's search path names."""
-    marts = {name: _read(database, name) for name in STREAMS}
+def write_report(database: psycopg.Connection, path: Path, built: Container[str]) -> None:
+    """Write the page.
+
+    Args:
+        database: A connection whose search path names the schema of the marts.
+        path: Where the page goes.
+        built: The marts that are up to date.
+    """
+    marts = {name: _read(database, name) if name in built else None for name in STREAMS}
     makers = (_spend, _progress, _quality, _throughput, _cost)
     template = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -123,11 +129,8 @@ def write_report(database: psycopg.Connection, path: Path) -> None:
     path.write_text(page, encoding="utf-8")
 
 
-def _read(database: psycopg.Connection, mart: str) -> list[Row] | None:
+def _read(database: psycopg.Connection, mart: str) -> list[Row]:
     with database.cursor(row_factory=dict_row) as cursor:
-        found = cursor.execute("SELECT to_regclass(%s) IS NOT NULL AS found", [mart]).fetchone()
-        if not found or not found["found"]:
-            return None
         return cursor.execute(SQL("SELECT * FROM {}").format(Identifier(mart))).fetchall()
 
 

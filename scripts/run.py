@@ -221,7 +221,7 @@ def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> No
         built = models_built()
         for name in SHOWN:
             sys.stdout.write(f"\n{answer(database, name, built)}")
-        write_report(database, REPORT)
+        write_report(database, REPORT, built)
         sys.stdout.write("\n")
         say("Report", f"{REPORT.as_uri()}: charts of these and other marts")
 

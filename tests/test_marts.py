@@ -300,8 +300,8 @@ def test_a_pool_is_as_far_as_its_answers_and_ends_as_it_went_on_in_the_last_day(
             if row["status"] in {"SUBMITTED", "ACCEPTED"} and not row["is_golden"]
             if row["submitted"] and since < row["submitted"] <= as_of
         ]
-        hours = max(Decimal((as_of - since) // timedelta(microseconds=1)) / 3_600_000_000, 1)
-        rate = len(lately) / Decimal(hours)
+        passed = Decimal((as_of - since) // timedelta(microseconds=1)) / 3_600_000_000
+        rate = len(lately) / max(passed, Decimal(1))
         left = None
         if pool["status"] == "OPEN" and answers < whole and rate:
             left = rounded((whole - answers) / rate, 1)

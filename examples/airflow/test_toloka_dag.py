@@ -115,8 +115,8 @@ def test_shards_load_what_one_run_loads_though_one_of_them_fails_once(
     assert "MeltanoError: assignments failed because Toloka answered 400" in airflow.log
     assert airflow.notes == "", "a retry has healed it"
     assert nights.tables_unlike(loaded) == []
-    assert nights.rows_of("spend_by_day")
-    assert nights.rows_of("cost_per_label")
+    assert nights.rows_of("toloka__spend_by_day")
+    assert nights.rows_of("toloka__pool_progress")
 
 
 def test_a_task_that_fails_says_why_and_calls_whom_the_user_wants(

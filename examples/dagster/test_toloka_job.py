@@ -75,7 +75,7 @@ def test_shards_load_what_one_run_loads_though_one_of_them_fails_once(
     assert log.count("STEP_UP_FOR_RETRY") == 1, log
     assert "assignments failed because Toloka answered 400" in log
     assert nights.tables_unlike(loaded) == []
-    assert nights.rows_of("spend_by_day")
+    assert nights.rows_of("toloka__spend_by_day")
     for number in (1, 2, 3):
         assert nights.state(f"shard-{number}-of-3")["assignments"]["shard"] == f"{number}/3"
 

@@ -74,14 +74,14 @@ def shard(context: dg.OpExecutionContext, options: Options, number: int) -> None
 def dbt_build(context: dg.OpExecutionContext) -> None:
     """Build and test the models."""
     with clear_failure():
-        run_dbt("build", logger=context.log)
+        run_dbt("build", context.log)
 
 
 @dg.op(ins={"built": dg.In(dg.Nothing)})
 def freshness(context: dg.OpExecutionContext) -> None:
     """Fail if the last run is too long ago."""
     with clear_failure():
-        run_dbt("source", "freshness", logger=context.log)
+        run_dbt("freshness", context.log)
 
 
 @dg.job(

@@ -57,12 +57,12 @@ def toloka() -> None:
     @task
     def build() -> None:
         """Build and test the models."""
-        run_dbt("build", logger=logger)
+        run_dbt("build", logger)
 
     @task(retries=0)
     def freshness() -> None:
         """Fail if the account has not been read for long."""
-        run_dbt("source", "freshness", logger=logger)
+        run_dbt("freshness", logger)
 
     load.expand(shard=account()) >> build() >> freshness()
 
