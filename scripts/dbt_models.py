@@ -175,7 +175,8 @@ def _fields(table: Table) -> Iterator[_Field]:
                 if field.name not in names and not inner.type.startswith("jsonb"):
                     yield field
     for path in _FURTHER.get(table.name, ()):
-        sql = f"{path[0]} #>> '{{{','.join(path[1:])}}}'"
+        *objects, last = path
+        sql = f"{' -> '.join([objects[0], *map(repr, objects[1:])])} ->> '{last}'"
         yield _Field("_".join(path[-2:]), sql, "text", f"From `{'.'.join(path)}`.")
 
 

@@ -14,6 +14,6 @@ SELECT
     details,
     _misfits,
     _extra,
-    parameters #>> '{pool_id}' AS parameters_pool_id,
+    parameters ->> 'pool_id' AS parameters_pool_id,
     _sdc_extracted_at
 FROM {{ toloka_table(source('toloka', 'operations')) }} AS operations

@@ -71,6 +71,6 @@ SELECT
     owner ->> 'company_id' AS owner_company_id,
     _misfits,
     _extra,
-    quality_control #>> '{training_requirement,training_pool_id}' AS training_requirement_training_pool_id,
+    quality_control -> 'training_requirement' ->> 'training_pool_id' AS training_requirement_training_pool_id,
     _sdc_extracted_at
 FROM {{ toloka_table(source('toloka', 'pools')) }} AS pools
