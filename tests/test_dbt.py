@@ -19,6 +19,7 @@ from tests.dbt import Dbt
 from tests.docs_helpers import Block, runs
 from tests.loaded_account import load_rows
 from tests.projects import REPOSITORY
+from tests.test_joins import RELATIONS
 from toloka_emulator import Emulator, make_account
 
 if TYPE_CHECKING:
@@ -66,6 +67,19 @@ def test_sources_and_staging_models_are_those_of_the_schemas() -> None:
     assert generated == {f"stg_toloka__{table.name}" for table in tables()}
     by_hand = {name for name in MODELS if "staging" in str(MODELS[name])} - generated
     assert by_hand == {"stg_toloka__labels"}
+
+
+def test_each_line_of_the_diagram_of_tables_is_tested() -> None:
+    found = []
+    for name, model in described().items():
+        tests = [test for column in model["columns"] for test in column.get("data_tests", [])]
+        for test in [*tests, *model.get("data_tests", [])]:
+            if isinstance(test, dict) and next(iter(test)).startswith("relationships"):
+                ((_, settings),) = test.items()
+                to = settings["arguments"]["to"].partition("__")[2].removesuffix("')")
+                found.append((to, name.removeprefix("stg_toloka__")))
+    assert {(one, many) for one, many, _, _ in RELATIONS} <= {*found}
+    assert len(found) >= len(RELATIONS)
 
 
 def test_tables_have_the_columns_and_types_that_are_generated(loaded: LoadedAccount) -> None:
