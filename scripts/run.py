@@ -108,7 +108,7 @@ def main() -> None:
                 settings["TAP_TOLOKA__SELECT"] = json.dumps(selected)
                 streams = "the default selection of meltano.yml, assignments and tasks"
                 say("Streams", f"{streams}; set TAP_TOLOKA__SELECT to change this")
-            settings = {**for_dbt(settings), **settings}
+            settings |= for_dbt(settings)
             read_and_sum_up(settings, emulated=emulated, embedded=embedded)
     except (StepError, psycopg.Error) as error:
         sys.exit(f"make run: {' '.join(str(error).split())}")
@@ -296,7 +296,10 @@ def address(settings: Mapping[str, str]) -> str | None:
 
 
 def for_dbt(settings: Mapping[str, str]) -> Settings:
-    """Return the settings of dbt-postgres: the database in parts, and which streams are loaded."""
+    """Return the settings of dbt-postgres: the database in parts, and which streams are loaded.
+
+    What is set already stays, and so does each variable that is.
+    """
     parts = conninfo_to_dict(address(settings) or "")
     names = {
         "host": "DBT_POSTGRES_HOST",
@@ -306,18 +309,36 @@ def for_dbt(settings: Mapping[str, str]) -> Settings:
         "dbname": "DBT_POSTGRES_DATABASE",
         "sslmode": "DBT_POSTGRES_SSL_MODE",
     }
-    database = {name: str(parts[part]) for part, name in names.items() if parts.get(part)}
+    database = {
+        name: str(parts[part])
+        for part, name in names.items()
+        if parts.get(part) and name not in settings
+    }
     try:
         selected = [str(pattern) for pattern in json.loads(settings["TAP_TOLOKA__SELECT"])]
     except (ValueError, TypeError) as error:
         msg = 'TAP_TOLOKA__SELECT has to be a list, such as ["pools.*", "assignments.*"]'
         raise StepError(msg) from error
-    patterns = [pattern.partition(".")[0] for pattern in selected if pattern[:1] != "!"]
+    try:
+        given = {**json.loads(settings.get(VARIABLES_OF_DBT, "{}"))}
+    except (ValueError, TypeError) as error:
+        msg = f'{VARIABLES_OF_DBT} has to be an object, such as {{"toloka__throughput_days": 7}}'
+        raise StepError(msg) from error
     loaded = {
-        f"toloka__using_{table.name}": any(fnmatch.fnmatch(table.name, one) for one in patterns)
+        f"toloka__using_{table.name}": is_selected(table.name, selected)
         for table in tables_of_tap()
     }
-    return {**database, VARIABLES_OF_DBT: json.dumps(loaded)}
+    return {**database, VARIABLES_OF_DBT: json.dumps({**loaded, **given})}
+
+
+def is_selected(stream: str, patterns: list[str]) -> bool:
+    """Tell whether patterns of Meltano select a stream; those that begin with `!` leave it out."""
+    chosen = (pattern.partition(".")[0] for pattern in patterns if pattern[:1] != "!")
+    # `!tasks.id` leaves out a field of it only.
+    left_out = (pattern.removesuffix(".*") for pattern in patterns if pattern[:1] == "!")
+    return any(fnmatch.fnmatch(stream, one) for one in chosen) and not any(
+        fnmatch.fnmatch(f"!{stream}", one) for one in left_out
+    )
 
 
 def models_built() -> set[str]:
