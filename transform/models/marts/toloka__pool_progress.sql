@@ -19,7 +19,7 @@ wanted AS (
     SELECT
         NULL::text AS pool_id,
         NULL::text AS thing,
-        NULL::bigint AS overlap,
+        NULL::numeric AS overlap,
         NULL::integer AS answers_each,
         NULL::bigint AS given
     WHERE FALSE
