@@ -71,11 +71,14 @@ MOST_SHOWN = 10  # rows of each
 SECONDS_BETWEEN_UPDATES = 0.2
 MOST_LINES = 12  # of its log are printed if it fails
 ERROR = "[error "  # as that has it
+OF_DBT = re.compile("Completed with .* error|Encountered an error")  # why follows, then warnings
 OF_STREAMS = re.compile(r" s  .* failed because |\d of \d+ streams? read, ")
 
 SCHEMA = "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA"
 SCHEMA_OF_MARTS = "DBT_POSTGRES_SCHEMA"
 VARIABLES_OF_DBT = "DBT_POSTGRES_VARS"
+
+NO_COLORS = {"NO_COLOR": "1", "DBT_USE_COLORS": "false"}
 
 Settings = dict[str, str]
 
@@ -241,7 +244,7 @@ def meltano(
         StepError: If it fails; the lines of the log that say why have been printed.
     """
     command = [MELTANO, f"--environment={environment}", *arguments]
-    options = {"stdout": subprocess.PIPE, "env": {**settings, "NO_COLOR": "1"}}
+    options = {"stdout": subprocess.PIPE, "env": {**settings, **NO_COLORS}}
     with contextlib.ExitStack() as started:
         log = started.enter_context(LOG.open("a"))
         process = started.enter_context(running(command, stderr=log, **options))
@@ -261,10 +264,12 @@ def meltano(
 
 
 def why_failed(log: str) -> str:
-    """Return the lines of a log that say why streams failed, else its last ones."""
+    """Return the lines of a log that say why streams or dbt failed, else its last ones."""
     lines = log.splitlines(keepends=True)
     errors = [line for line in lines if ERROR in line and OF_STREAMS.search(line)]
-    return "".join(errors or lines[-MOST_LINES:])
+    of_dbt = [number for number, line in enumerate(lines) if OF_DBT.search(line)]
+    first = of_dbt[-1] if of_dbt else -MOST_LINES
+    return "".join(errors or lines[first:][:MOST_LINES])
 
 
 def bookmarks(state: str) -> dict[str, str]:

@@ -229,6 +229,20 @@ def test_variables_of_dbt_that_are_set_are_kept_beside_those_of_streams() -> Non
         run.for_dbt({**settings, "DBT_POSTGRES_VARS": "7"})
 
 
+def test_of_dbt_its_errors_are_shown_and_not_the_warnings_after_them() -> None:
+    failure = [
+        "Completed with 1 error, 0 partial successes, and 1 warning:\n",
+        "Failure in test unique_toloka__rejection_rate_user_id (models/marts/marts.yml)\n",
+        "  Got 2 results, configured to fail if != 0\n",
+    ]
+    warnings = ["Warning in test relationships_toloka (models/staging/staging.yml)\n"] * 20
+    shown = run.why_failed("".join(["Running with dbt\n"] * 20 + failure + warnings))
+    assert shown.splitlines(keepends=True)[:3] == failure
+    assert len(shown.splitlines()) == run.MOST_LINES
+    parsing = ["Encountered an error:\n", "Parsing Error\n", "Run completed\n"]
+    assert run.why_failed("".join(["Running with dbt\n"] * 20 + parsing)) == "".join(parsing)
+
+
 def test_a_run_that_fails_shows_why(project: Project) -> None:
     (project.root / ".env").write_text("TAP_TOLOKA_TOKEN=a key\n")
     done = make_run(project)
