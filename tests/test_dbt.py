@@ -144,6 +144,36 @@ def test_a_clone_loads_and_builds_the_default_streams_with_the_database_in_parts
     assert "PASS freshness of toloka.requester" in fresh.stdout
 
 
+SUITE_WITH_A_GOLDEN_TASK = """
+    INSERT INTO pools (id, status, last_started) VALUES ('1', 'OPEN', '2026-03-01 10:00');
+    INSERT INTO requester (id, read_at) VALUES ('r', '2026-03-01 12:00');
+    INSERT INTO task_suites (id, pool_id, overlap, infinite_overlap, tasks)
+    VALUES ('s', '1', 2, FALSE, ARRAY['{"id": "a"}', '{"id": "b"}']::jsonb[]);
+    INSERT INTO assignments (id, pool_id, task_suite_id, status, submitted, tasks)
+    VALUES ('1', '1', 's', 'SUBMITTED', '2026-03-01 11:00', ARRAY[
+        '{"id": "a"}', '{"id": "b", "known_solutions": [{"output_values": {"result": "x"}}]}'
+    ]::jsonb[]);
+"""
+
+
+def test_a_forecast_counts_golden_tasks_of_suites_as_what_is_expected_does(
+    project: Project, database: Database
+) -> None:
+    with database.connect(autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA tap_toloka; SET search_path TO tap_toloka")
+        for table in tables():
+            columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
+            connection.execute(f"CREATE TABLE {table.name} ({columns})".encode())
+        connection.execute(SUITE_WITH_A_GOLDEN_TASK)
+        done = Dbt(project, database).build("--select", "+toloka__pool_progress")
+        assert done.returncode == 0, done.stdout
+        progress = connection.execute(
+            "SELECT expected_answers, answers, answers_per_hour, hours_left"
+            " FROM toloka.toloka__pool_progress"
+        ).fetchall()
+    assert progress == [(4, 2, 1, 2)]
+
+
 @pytest.fixture
 def few_columns(marts: LoadedAccount) -> Database:
     """Make a schema with a table of pools that lacks columns, and has rows marked as deleted."""

@@ -69,7 +69,7 @@ lately AS (
     WHERE submitted
         > greatest(as_of - {{ hours }} * interval '1 hour', pools.last_started)
         AND submitted <= as_of
-        AND NOT is_golden
+        AND NOT (pools.is_mixed AND is_golden)
     GROUP BY pool_id
 ),
 
