@@ -313,6 +313,10 @@ def test_another_dbt_project_can_use_it_as_a_package(
     (theirs / "models/rewards.sql").write_text(
         "SELECT sum(rewards) AS rewards FROM {{ ref('toloka__spend_by_day') }}"
     )
+    # A source of the same name, of their own.
+    (theirs / "models/sources.yml").write_text(
+        "sources: [{name: toloka, schema: tap_toloka, tables: [{name: pools}]}]"
+    )
     shutil.copy(PACKAGE / "profiles.yml", theirs)
     dbt = installed.root / ".meltano/utilities/dbt-postgres/venv/bin/dbt"
     variables = Dbt(installed, marts.database, tables="elsewhere", models="theirs").variables

@@ -16,7 +16,7 @@
     ) }}
   {%- endif -%}
   {%- set source = graph.sources.values()
-      | selectattr('source_name', 'equalto', 'toloka')
+      | selectattr('package_name', 'equalto', 'toloka')
       | selectattr('name', 'equalto', table.identifier) | first -%}
   (
     SELECT
