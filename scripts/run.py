@@ -313,6 +313,7 @@ def for_dbt(settings: Mapping[str, str]) -> Settings:
         "password": "DBT_POSTGRES_PASSWORD",
         "dbname": "DBT_POSTGRES_DATABASE",
         "sslmode": "DBT_POSTGRES_SSL_MODE",
+        "sslrootcert": "PGSSLROOTCERT",  # libpq takes it, as dbt's profile does not
     }
     database = {
         name: str(parts[part])

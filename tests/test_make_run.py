@@ -229,6 +229,24 @@ def test_variables_of_dbt_that_are_set_are_kept_beside_those_of_streams() -> Non
         run.for_dbt({**settings, "DBT_POSTGRES_VARS": "7"})
 
 
+def test_dbt_gets_the_parts_of_an_address_but_not_those_that_are_set() -> None:
+    address = "postgresql+psycopg://me:p%40%24s@db.example.com/toloka?sslmode=verify-full"
+    settings = {
+        "TAP_TOLOKA__SELECT": "[]",
+        "TARGET_POSTGRES_SQLALCHEMY_URL": f"{address}&sslrootcert=/certs/root.pem",
+        "DBT_POSTGRES_USER": "reader",
+    }
+    parts = run.for_dbt(settings)
+    del parts["DBT_POSTGRES_VARS"]
+    assert parts == {
+        "DBT_POSTGRES_HOST": "db.example.com",
+        "DBT_POSTGRES_PASSWORD": "p@$s",
+        "DBT_POSTGRES_DATABASE": "toloka",
+        "DBT_POSTGRES_SSL_MODE": "verify-full",
+        "PGSSLROOTCERT": "/certs/root.pem",
+    }
+
+
 def test_of_dbt_its_errors_are_shown_and_not_the_warnings_after_them() -> None:
     failure = [
         "Completed with 1 error, 0 partial successes, and 1 warning:\n",
