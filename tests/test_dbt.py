@@ -135,7 +135,7 @@ def test_rows_that_belong_together_pass_all_tests_without_a_warning(
     assert re.search(r"PASS=\d{3} WARN=0 ERROR=0 SKIP=0", done.stdout)
 
 
-def test_a_clone_loads_and_builds_the_default_streams_with_the_database_in_parts(
+def test_a_clone_loads_and_builds_the_default_streams_in_the_database_of_the_target(
     project: Project, database: Database
 ) -> None:
     parts = Dbt(project, database).variables
@@ -143,6 +143,8 @@ def test_a_clone_loads_and_builds_the_default_streams_with_the_database_in_parts
         (project.root / ".env").write_text(
             f"TAP_TOLOKA_TOKEN={it.key}\n"
             f"TAP_TOLOKA_API_URL={it.url}\n"
+            # The target takes no folder of a socket as its host, and the URL first.
+            f"TARGET_POSTGRES_SQLALCHEMY_URL={database.url}\n"
             f"TARGET_POSTGRES_HOST={parts['DBT_POSTGRES_HOST']}\n"
             f"TARGET_POSTGRES_USER={parts['DBT_POSTGRES_USER']}\n"
             "TARGET_POSTGRES_PASSWORD=none\n"

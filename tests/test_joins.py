@@ -94,6 +94,7 @@ def test_the_query_below_the_diagram_returns_each_label(loaded: LoadedAccount) -
         for row in loaded.rows("assignments")
         if row["status"] == "ACCEPTED" and row["pool_id"] in pools and row.get("solutions")
         for task, solution in zip(row["tasks"], row["solutions"], strict=True)
+        if solution["output_values"] is not None
     ]
     with loaded.database.connect() as connection:
         connection.execute("SET search_path TO tap_toloka")
