@@ -16,8 +16,8 @@
         )",
 ) }}
 
--- Assignments are taken apart again when they were loaded again: with or without a new date, and
--- however late. Labels of assignments that are gone, or were taken back, are deleted afterwards.
+-- An assignment that was loaded again is processed again: with or without a new date, and however
+-- late. The post-hook deletes the labels of assignments that are gone or no longer submitted.
 
 WITH assignments AS (
     SELECT *
@@ -46,7 +46,7 @@ labels AS (
 ),
 
 known AS (
-    -- An answer is right if it has each value of a known solution, which may leave out fields.
+    -- An answer is right if it has all values of a known solution, which may leave out fields.
     SELECT
         labels.assignment_id,
         labels.number,
