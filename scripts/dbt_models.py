@@ -9,6 +9,7 @@ level deep. Marts are written by hand. A test fails when a file is not current.
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -236,13 +237,14 @@ def _column_tests(table: Table, name: str, keys: list[str]) -> Iterator[Any]:
 _WARN = {"severity": "warn"}
 
 
-def _relations() -> list[_Relation]:
+@functools.cache
+def _relations() -> tuple[_Relation, ...]:
     """Return the relations in the diagram of docs/streams.md."""
     text = (ROOT / "docs/streams.md").read_text()
     found = re.findall(
         r'^ +(\w+) [|}][|o]--[|o][|{] (\w+) : "(\S+) = (\S+)"$', text, flags=re.MULTILINE
     )
-    return [_Relation(*line) for line in found]
+    return tuple(_Relation(*line) for line in found)
 
 
 def _target(relation: _Relation) -> Yaml:

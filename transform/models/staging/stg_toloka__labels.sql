@@ -16,8 +16,8 @@
         )",
 ) }}
 
--- An assignment that was loaded again is processed again: with or without a new date, and however
--- late. The post-hook deletes the labels of assignments that are gone or no longer submitted.
+-- Assignments are taken apart again when they were loaded again: with or without a new date, and
+-- however late. Labels of assignments that are gone, or were taken back, are deleted afterwards.
 
 WITH assignments AS (
     SELECT *
