@@ -187,7 +187,7 @@ def _progress(marts: Marts) -> Section:
         "Pool progress",
         "Answers submitted or accepted, as a share of those expected: the overlap of all tasks "
         "except control tasks. The forecast assumes the pace of the last day.",
-        f"Open pools: the {MOST_STUCK} stuck longest first, then by forecast end",
+        f"Open pools: the {MOST_STUCK} stuck longest, then by forecast end, other stuck ones last",
         {
             "Pool": "pool",
             "Progress": "progress",
