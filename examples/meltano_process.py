@@ -146,7 +146,8 @@ def _database_for_dbt() -> dict[str, str]:
         "DATABASE": unquote(url.path[1:]),
         "SSL_MODE": query.get("sslmode"),
     }
-    return {f"DBT_POSTGRES_{name}": part for name, part in parts.items() if part}
+    found = {f"DBT_POSTGRES_{name}": part for name, part in parts.items() if part}
+    return {**found, **({"PGSSLROOTCERT": root} if (root := query.get("sslrootcert")) else {})}
 
 
 def _environment() -> str:

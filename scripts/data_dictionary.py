@@ -34,7 +34,9 @@ For the columns of the [dbt models](../dbt.md), run `meltano invoke dbt-postgres
 
 def pages() -> dict[Path, str]:
     """Return the text of each page by its path."""
-    lines = (f"| [{table.name}]({table.name}.md) | {table.description} |\n" for table in tables())
+    lines = (
+        f"| [{table.name}]({table.name}.md) | {_cell(table.description)} |\n" for table in tables()
+    )
     index = HEADER + INDEX + "".join(lines)
     return {
         FOLDER / "README.md": index,

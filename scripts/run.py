@@ -71,11 +71,14 @@ MOST_SHOWN = 10  # rows of each
 SECONDS_BETWEEN_UPDATES = 0.2
 MOST_LINES = 12  # of Meltano's log are printed if it fails
 ERROR = "[error "  # how the log marks errors
+OF_DBT = re.compile("Completed with .* error|Encountered an error")  # why follows, then warnings
 OF_STREAMS = re.compile(r" s  .* failed because |\d of \d+ streams? read, ")
 
 SCHEMA = "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA"
 SCHEMA_OF_MARTS = "DBT_POSTGRES_SCHEMA"
 VARIABLES_OF_DBT = "DBT_POSTGRES_VARS"
+
+NO_COLORS = {"NO_COLOR": "1", "DBT_USE_COLORS": "false"}
 
 Settings = dict[str, str]
 
@@ -108,7 +111,7 @@ def main() -> None:
                 settings["TAP_TOLOKA__SELECT"] = json.dumps(selected)
                 streams = "the default selection of meltano.yml, assignments and tasks"
                 say("Streams", f"{streams}; set TAP_TOLOKA__SELECT to change this")
-            settings = {**for_dbt(settings), **settings}
+            settings |= for_dbt(settings)
             read_and_sum_up(settings, emulated=emulated, embedded=embedded)
     except (StepError, psycopg.Error) as error:
         sys.exit(f"make run: {' '.join(str(error).split())}")
@@ -241,7 +244,7 @@ def meltano(
         StepError: If it fails; the lines of the log that say why have been printed.
     """
     command = [MELTANO, f"--environment={environment}", *arguments]
-    options = {"stdout": subprocess.PIPE, "env": {**settings, "NO_COLOR": "1"}}
+    options = {"stdout": subprocess.PIPE, "env": {**settings, **NO_COLORS}}
     with contextlib.ExitStack() as started:
         log = started.enter_context(LOG.open("a"))
         process = started.enter_context(running(command, stderr=log, **options))
@@ -261,10 +264,12 @@ def meltano(
 
 
 def why_failed(log: str) -> str:
-    """Return the lines of a log that say why streams failed, else its last ones."""
+    """Return the lines of a log that say why streams or dbt failed, else its last ones."""
     lines = log.splitlines(keepends=True)
     errors = [line for line in lines if ERROR in line and OF_STREAMS.search(line)]
-    return "".join(errors or lines[-MOST_LINES:])
+    of_dbt = [number for number, line in enumerate(lines) if OF_DBT.search(line)]
+    first = of_dbt[-1] if of_dbt else -MOST_LINES
+    return "".join(errors or lines[first:][:MOST_LINES])
 
 
 def bookmarks(state: str) -> dict[str, str]:
@@ -296,7 +301,10 @@ def address(settings: Mapping[str, str]) -> str | None:
 
 
 def for_dbt(settings: Mapping[str, str]) -> Settings:
-    """Return the settings of dbt-postgres: the database in parts, and which streams are loaded."""
+    """Return the settings of dbt-postgres: the database in parts, and which streams are loaded.
+
+    What is set already stays, and so does each variable that is.
+    """
     parts = conninfo_to_dict(address(settings) or "")
     names = {
         "host": "DBT_POSTGRES_HOST",
@@ -305,19 +313,38 @@ def for_dbt(settings: Mapping[str, str]) -> Settings:
         "password": "DBT_POSTGRES_PASSWORD",
         "dbname": "DBT_POSTGRES_DATABASE",
         "sslmode": "DBT_POSTGRES_SSL_MODE",
+        "sslrootcert": "PGSSLROOTCERT",  # libpq takes it, as dbt's profile does not
     }
-    database = {name: str(parts[part]) for part, name in names.items() if parts.get(part)}
+    database = {
+        name: str(parts[part])
+        for part, name in names.items()
+        if parts.get(part) and name not in settings
+    }
     try:
         selected = [str(pattern) for pattern in json.loads(settings["TAP_TOLOKA__SELECT"])]
     except (ValueError, TypeError) as error:
         msg = 'TAP_TOLOKA__SELECT has to be a list, such as ["pools.*", "assignments.*"]'
         raise StepError(msg) from error
-    patterns = [pattern.partition(".")[0] for pattern in selected if pattern[:1] != "!"]
+    try:
+        given = {**json.loads(settings.get(VARIABLES_OF_DBT, "{}"))}
+    except (ValueError, TypeError) as error:
+        msg = f'{VARIABLES_OF_DBT} has to be an object, such as {{"toloka__throughput_days": 7}}'
+        raise StepError(msg) from error
     loaded = {
-        f"toloka__using_{table.name}": any(fnmatch.fnmatch(table.name, one) for one in patterns)
+        f"toloka__using_{table.name}": is_selected(table.name, selected)
         for table in tables_of_tap()
     }
-    return {**database, VARIABLES_OF_DBT: json.dumps(loaded)}
+    return {**database, VARIABLES_OF_DBT: json.dumps({**loaded, **given})}
+
+
+def is_selected(stream: str, patterns: list[str]) -> bool:
+    """Tell whether patterns of Meltano select a stream; those that begin with `!` leave it out."""
+    chosen = (pattern.partition(".")[0] for pattern in patterns if pattern[:1] != "!")
+    # `!tasks.id` leaves out a field of it only.
+    left_out = (pattern.removesuffix(".*") for pattern in patterns if pattern[:1] == "!")
+    return any(fnmatch.fnmatch(stream, one) for one in chosen) and not any(
+        fnmatch.fnmatch(f"!{stream}", one) for one in left_out
+    )
 
 
 def models_built() -> set[str]:

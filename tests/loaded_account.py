@@ -74,6 +74,7 @@ def account_at(now: datetime) -> dict[str, list[Json]]:
     made = RESOURCES.keys() - {"pools", "requester"}
     _add(account, {name: make_rows(name, 40, seed=1) for name in sorted(made)})
     _add(account, borderline_cases(now))
+    _add(account, borderline_answers(now))
     return account
 
 
@@ -124,11 +125,6 @@ def borderline_cases(now: datetime) -> dict[str, list[Json]]:
     for number, at in last.items():
         assignments += [assignment(9_000_000 + number, "SUBMITTED", at) for _ in range(2)]
         assignments += [assignment(9_000_000 + number, "ACTIVE", at) for _ in range(number)]
-    # Tolokers with as many reviewed assignments as are enough, and with one less.
-    for user, reviewed in (("e" * 32, 20), ("f" * 32, 19)):
-        for number in range(reviewed):
-            status = "REJECTED" if number % 3 == 0 else "ACCEPTED"
-            assignments.append(assignment(9_000_007, status, ago(days=10), user_id=user))
     assignments.append(assignment(9_000_001, "ACCEPTED", ago(days=70), tasks=[], submitted=None))
     bonus = {
         "id": "9000001",
@@ -137,3 +133,74 @@ def borderline_cases(now: datetime) -> dict[str, list[Json]]:
         "created": ago(days=400),
     }
     return {"pools": pools, "assignments": assignments, "user_bonuses": [bonus]}
+
+
+def borderline_answers(now: datetime) -> dict[str, list[Json]]:
+    """Make tasks and answers that the marts of progress and quality only just count, or do not."""
+    opened, lately = (print_exactly(now - timedelta(hours=hours)) for hours in (10, 2))
+    cat, dog = {"result": "cat"}, {"result": "dog"}
+    mixed = {"mixer_config": {"real_tasks_count": 1}}
+    known = {"known_solutions": [{"output_values": cat}]}
+    numbers = itertools.count()
+
+    def pool(pool_id: int, status: str, **fields: object) -> Json:
+        return make_pool(str(pool_id), opened, status=status, last_started=opened, **fields)
+
+    def one_of(pool_id: int, **fields: object) -> Json:
+        """Make a row of a pool, with the next number."""
+        row = {"id": f"{pool_id:010x}--{next(numbers):024x}", "pool_id": str(pool_id)}
+        return {**row, "created": opened, **fields}
+
+    def wanted(pool_id: int, overlap: int, **fields: object) -> Json:
+        return one_of(pool_id, overlap=overlap, infinite_overlap=False, **fields)
+
+    def answers(task: Json, *given: Json | None, **fields: object) -> list[Json]:
+        """Make an assignment for each answer to a task."""
+        return [
+            one_of(
+                int(task["pool_id"]),
+                user_id=f"{number:032x}",
+                tasks=[{"id": task["id"], **fields}],
+                solutions=[{"output_values": answer}],
+                status="ACCEPTED",
+                submitted=lately,
+                accepted=lately,
+            )
+            for number, answer in enumerate(given)
+        ]
+
+    open_pool, closed, of_suites, training = range(9_000_011, 9_000_015)
+    tasks = [wanted(open_pool, overlap) for overlap in (2, 5, 5, 5, 5)]
+    too_often, tied, agreed, sometimes_golden, unanswered = tasks
+    in_closed, in_training = wanted(closed, 5), wanted(training, 5)
+    in_suite = [one_of(of_suites), one_of(of_suites)]
+    suite = wanted(of_suites, 3, tasks=in_suite)
+    # Rejected answers have no vote.
+    rejected = [row | {"status": "REJECTED"} for row in answers(agreed, dog, dog, dog)]
+    done = [
+        answer | {"task_suite_id": suite["id"], "tasks": in_suite, "solutions": 2 * [solution]}
+        for answer in answers(suite, cat, cat)
+        for solution in answer["solutions"]
+    ]
+    return {
+        "pools": [
+            pool(open_pool, "OPEN", **mixed),
+            pool(closed, "CLOSED", **mixed),
+            pool(of_suites, "OPEN"),
+            pool(training, "OPEN", type="TRAINING"),
+        ],
+        "tasks": [*tasks, in_closed, in_training],
+        "task_suites": [suite],
+        "assignments": [
+            *answers(too_often, cat, cat, cat),
+            *answers(tied, cat, cat, dog, dog),
+            *answers(agreed, cat, cat, cat),
+            *rejected,
+            *answers(sometimes_golden, cat, cat, cat),
+            *answers(sometimes_golden, dog, dog, dog, **known),
+            *answers(unanswered, None, None, None, cat),
+            *answers(in_closed, cat, dog),
+            *answers(in_training, dog, dog, cat, **known),
+            *done,
+        ],
+    }

@@ -22,6 +22,7 @@ from tests.dbt import Dbt
 from tests.docs_helpers import Block, runs
 from tests.loaded_account import load_rows
 from tests.projects import REPOSITORY
+from tests.test_joins import RELATIONS
 from toloka_emulator import Emulator, make_account
 
 if TYPE_CHECKING:
@@ -72,6 +73,19 @@ def test_sources_and_staging_models_are_those_of_the_schemas() -> None:
     assert generated == {f"stg_toloka__{table.name}" for table in tables()}
     by_hand = {name for name in MODELS if "staging" in str(MODELS[name])} - generated
     assert by_hand == {"stg_toloka__labels"}
+
+
+def test_each_line_of_the_diagram_of_tables_is_tested() -> None:
+    found = []
+    for name, model in described().items():
+        tests = [test for column in model["columns"] for test in column.get("data_tests", [])]
+        for test in [*tests, *model.get("data_tests", [])]:
+            if isinstance(test, dict) and next(iter(test)).startswith("relationships"):
+                ((_, settings),) = test.items()
+                to = settings["arguments"]["to"].partition("__")[2].removesuffix("')")
+                found.append((to, name.removeprefix("stg_toloka__")))
+    assert {(one, many) for one, many, _, _ in RELATIONS} <= {*found}
+    assert len(found) >= len(RELATIONS)
 
 
 def test_tables_have_the_columns_and_types_that_are_generated(loaded: LoadedAccount) -> None:
@@ -178,6 +192,36 @@ def test_a_clone_loads_and_builds_the_default_streams_with_the_database_in_parts
     assert "PASS freshness of toloka.requester" in fresh.stdout
 
 
+SUITE_WITH_A_GOLDEN_TASK = """
+    INSERT INTO pools (id, status, last_started) VALUES ('1', 'OPEN', '2026-03-01 10:00');
+    INSERT INTO requester (id, read_at) VALUES ('r', '2026-03-01 12:00');
+    INSERT INTO task_suites (id, pool_id, overlap, infinite_overlap, tasks)
+    VALUES ('s', '1', 2, FALSE, ARRAY['{"id": "a"}', '{"id": "b"}']::jsonb[]);
+    INSERT INTO assignments (id, pool_id, task_suite_id, status, submitted, tasks)
+    VALUES ('1', '1', 's', 'SUBMITTED', '2026-03-01 11:00', ARRAY[
+        '{"id": "a"}', '{"id": "b", "known_solutions": [{"output_values": {"result": "x"}}]}'
+    ]::jsonb[]);
+"""
+
+
+def test_a_forecast_counts_golden_tasks_of_suites_as_what_is_expected_does(
+    project: Project, database: Database
+) -> None:
+    with database.connect(autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA tap_toloka; SET search_path TO tap_toloka")
+        for table in tables():
+            columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
+            connection.execute(f"CREATE TABLE {table.name} ({columns})".encode())
+        connection.execute(SUITE_WITH_A_GOLDEN_TASK)
+        done = Dbt(project, database).build("--select", "+toloka__pool_progress")
+        assert done.returncode == 0, done.stdout
+        progress = connection.execute(
+            "SELECT expected_answers, answers, answers_per_hour, hours_left"
+            " FROM toloka.toloka__pool_progress"
+        ).fetchall()
+    assert progress == [(4, 2, 1, 2)]
+
+
 @pytest.fixture
 def few_columns(marts: LoadedAccount) -> Database:
     """Make a schema with a table of pools that lacks columns, and has rows marked as deleted."""
@@ -211,7 +255,7 @@ def test_fields_that_are_not_selected_are_null_and_deleted_rows_are_left_out(
 
     done = dbt.build("--select", "stg_toloka__trainings", variables={})
     assert done.returncode != 0
-    assert 'There is no table "loaded_account"."few_columns"."trainings". Load the' in done.stdout
+    assert 'There is no table "loaded_account"."few_columns"."trainings", or dbt' in done.stdout
     assert "or set the variable toloka__using_trainings to false." in done.stdout
 
 
@@ -247,6 +291,18 @@ CHANGES = """
 """
 
 
+LOADED_MEANWHILE = """
+    CREATE FUNCTION grown.load() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        UPDATE grown.assignments SET updated = now(), _sdc_extracted_at = now()
+        WHERE status = 'SUBMITTED';
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER loaded_meanwhile AFTER INSERT ON grown_models.stg_toloka__labels
+    FOR EACH STATEMENT EXECUTE FUNCTION grown.load();
+"""
+
+
 def test_labels_follow_all_changes_and_others_are_not_written_again(
     project: Project, marts: LoadedAccount
 ) -> None:
@@ -275,6 +331,8 @@ def test_labels_follow_all_changes_and_others_are_not_written_again(
         before = build("grown_models")
         connection.execute(CHANGES)
         after, rebuilt = build("grown_models"), build("rebuilt")
+        connection.execute(LOADED_MEANWHILE)
+        assert build("grown_models") == after
     assert {name: row[1:] for name, row in after.items()} == {
         name: row[1:] for name, row in rebuilt.items()
     }
@@ -302,6 +360,10 @@ def test_another_dbt_project_can_use_it_as_a_package(
     )
     (theirs / "models/rewards.sql").write_text(
         "SELECT sum(rewards) AS rewards FROM {{ ref('toloka__spend_by_day') }}"
+    )
+    # A source of the same name, of their own.
+    (theirs / "models/sources.yml").write_text(
+        "sources: [{name: toloka, schema: tap_toloka, tables: [{name: pools}]}]"
     )
     shutil.copy(PACKAGE / "profiles.yml", theirs)
     dbt = installed.root / ".meltano/utilities/dbt-postgres/venv/bin/dbt"

@@ -109,14 +109,15 @@ def test_shards_divide_the_rate_and_have_states_of_their_own_that_name_the_schem
     [
         ("", {}),
         (
-            "postgresql+psycopg://us%40er:p%2Fw%C3%A4@db.example.com:6432/ware?sslmode=require",
+            "postgresql://us%40er:p%2Fw%C3%A4@db:6432/ware?sslmode=verify-full&sslrootcert=/r.crt",
             {
-                "HOST": "db.example.com",
+                "HOST": "db",
                 "PORT": "6432",
                 "USER": "us@er",
                 "PASSWORD": "p/w\u00e4",
                 "DATABASE": "ware",
-                "SSL_MODE": "require",
+                "SSL_MODE": "verify-full",
+                "ROOT": "/r.crt",
             },
         ),
         (
@@ -129,5 +130,6 @@ def test_dbt_gets_the_parts_of_the_address(
     url: str, parts: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TARGET_POSTGRES_SQLALCHEMY_URL", url)
-    expected = {f"DBT_POSTGRES_{name}": part for name, part in parts.items()}
+    names = {"ROOT": "PGSSLROOTCERT"}
+    expected = {names.get(name, f"DBT_POSTGRES_{name}"): part for name, part in parts.items()}
     assert meltano_process._database_for_dbt() == expected

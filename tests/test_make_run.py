@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from meltano.core.plugin.singer.catalog import MetadataRule, select_metadata_rules
 
 from scripts import run
 from tap_toloka.streams.assignments import Assignments
@@ -194,6 +197,68 @@ def test_a_run_reads_the_account_and_fills_the_database_that_the_env_file_names(
         (count,) = connection.execute("SELECT count(*) FROM tap_toloka.pools").fetchall()[0]
     assert count == 20
     assert not (project.root / ".run/postgres").exists()
+
+
+PATTERNS = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "!"]),
+    st.sampled_from(["tasks", "task*", "pools", "*"]),
+    st.sampled_from(["", ".*", ".id"]),
+)
+
+
+@given(st.lists(PATTERNS, max_size=4))
+def test_dbt_is_told_of_the_streams_that_meltano_selects(patterns: list[str]) -> None:
+    rules = select_metadata_rules(patterns)
+    settings = {"TAP_TOLOKA__SELECT": json.dumps(patterns)}
+    told = json.loads(run.for_dbt(settings)["DBT_POSTGRES_VARS"])
+    for stream in ("tasks", "task_suites", "pools", "apps"):
+        *_, last = [None, *MetadataRule.matching(rules, stream, [])]
+        assert told[f"toloka__using_{stream}"] == bool(last and last.value)
+
+
+def test_variables_of_dbt_that_are_set_are_kept_beside_those_of_streams() -> None:
+    settings = {
+        "TAP_TOLOKA__SELECT": '["pools.*", "assignments.*"]',
+        "DBT_POSTGRES_VARS": '{"toloka__throughput_days": 7, "toloka__using_pools": false}',
+    }
+    told = json.loads(run.for_dbt(settings)["DBT_POSTGRES_VARS"])
+    names = ("throughput_days", "using_pools", "using_assignments", "using_tasks")
+    assert [told[f"toloka__{name}"] for name in names] == [7, False, True, False]
+    with pytest.raises(run.StepError, match="DBT_POSTGRES_VARS has to be an object"):
+        run.for_dbt({**settings, "DBT_POSTGRES_VARS": "7"})
+
+
+def test_dbt_gets_the_parts_of_an_address_but_not_those_that_are_set() -> None:
+    address = "postgresql+psycopg://me:p%40%24s@db.example.com/toloka?sslmode=verify-full"
+    settings = {
+        "TAP_TOLOKA__SELECT": "[]",
+        "TARGET_POSTGRES_SQLALCHEMY_URL": f"{address}&sslrootcert=/certs/root.pem",
+        "DBT_POSTGRES_USER": "reader",
+    }
+    parts = run.for_dbt(settings)
+    del parts["DBT_POSTGRES_VARS"]
+    assert parts == {
+        "DBT_POSTGRES_HOST": "db.example.com",
+        "DBT_POSTGRES_PASSWORD": "p@$s",
+        "DBT_POSTGRES_DATABASE": "toloka",
+        "DBT_POSTGRES_SSL_MODE": "verify-full",
+        "PGSSLROOTCERT": "/certs/root.pem",
+    }
+
+
+def test_of_dbt_its_errors_are_shown_and_not_the_warnings_after_them() -> None:
+    failure = [
+        "Completed with 1 error, 0 partial successes, and 1 warning:\n",
+        "Failure in test unique_toloka__rejection_rate_user_id (models/marts/marts.yml)\n",
+        "  Got 2 results, configured to fail if != 0\n",
+    ]
+    warnings = ["Warning in test relationships_toloka (models/staging/staging.yml)\n"] * 20
+    shown = run.why_failed("".join(["Running with dbt\n"] * 20 + failure + warnings))
+    assert shown.splitlines(keepends=True)[:3] == failure
+    assert len(shown.splitlines()) == run.MOST_LINES
+    parsing = ["Encountered an error:\n", "Parsing Error\n", "Run completed\n"]
+    assert run.why_failed("".join(["Running with dbt\n"] * 20 + parsing)) == "".join(parsing)
 
 
 def test_a_run_that_fails_shows_why(project: Project) -> None:

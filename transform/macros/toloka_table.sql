@@ -10,12 +10,13 @@
   {%- set found = adapter.get_columns_in_relation(table) | map(attribute='name') | list -%}
   {%- if not found -%}
     {{ exceptions.raise_compiler_error(
-        "There is no table " ~ table ~ ". Load the stream " ~ table.identifier
-        ~ ", or set the variable toloka__using_" ~ table.identifier ~ " to false."
+        "There is no table " ~ table ~ ", or dbt has no right to read it. Load the stream "
+        ~ table.identifier ~ ", or set the variable toloka__using_" ~ table.identifier
+        ~ " to false."
     ) }}
   {%- endif -%}
   {%- set source = graph.sources.values()
-      | selectattr('source_name', 'equalto', 'toloka')
+      | selectattr('package_name', 'equalto', 'toloka')
       | selectattr('name', 'equalto', table.identifier) | first -%}
   (
     SELECT

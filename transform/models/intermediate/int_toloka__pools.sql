@@ -1,4 +1,4 @@
-{{ config(enabled=var('toloka__using_pools'), materialized='view') }}
+{{ config(enabled=var('toloka__using_pools')) }}
 
 SELECT
     pool_id,

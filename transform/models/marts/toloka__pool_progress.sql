@@ -19,7 +19,7 @@ wanted AS (
     SELECT
         NULL::text AS pool_id,
         NULL::text AS thing,
-        NULL::bigint AS overlap,
+        NULL::numeric AS overlap,
         NULL::integer AS answers_each,
         NULL::bigint AS given
     WHERE FALSE
@@ -69,7 +69,7 @@ lately AS (
     WHERE submitted
         > greatest(as_of - {{ hours }} * interval '1 hour', pools.last_started)
         AND submitted <= as_of
-        AND NOT is_golden
+        AND NOT (pools.is_mixed AND is_golden)
     GROUP BY pool_id
 ),
 

@@ -10,14 +10,18 @@
         WHERE NOT EXISTS (
             SELECT 1 FROM {{ ref('stg_toloka__assignments') }} AS assignments
             WHERE assignments.assignment_id = built.assignment_id
-                AND assignments.status = built.status
-                AND (assignments.updated, assignments._sdc_extracted_at)
-                    IS NOT DISTINCT FROM (built.updated, built._sdc_extracted_at)
+                AND assignments.status IN ('SUBMITTED', 'ACCEPTED', 'REJECTED')
+                AND (
+                    (assignments.updated, assignments._sdc_extracted_at)
+                        IS NOT DISTINCT FROM (built.updated, built._sdc_extracted_at)
+                    OR built.number <= cardinality(assignments.tasks)
+                )
         )",
 ) }}
 
 -- Assignments are taken apart again when they were loaded again: with or without a new date, and
 -- however late. Labels of assignments that are gone, or were taken back, are deleted afterwards.
+-- Those of assignments that were loaded meanwhile are kept as they were, until the next build.
 
 WITH assignments AS (
     SELECT *
