@@ -9,7 +9,7 @@ BIN := .venv/bin
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
 
-run: .venv/installed .meltano/installed ## load Toloka, or its emulator, into PostgreSQL, build the marts, print reports
+run: .venv/installed .meltano/installed ## load Toloka, or its emulator, into PostgreSQL, build the marts, write a report
 	@$(BIN)/python -m scripts.run
 
 psql: .venv/installed ## open psql on what `make run` has loaded, or run SQL="SELECT ..."
@@ -43,7 +43,7 @@ format: .venv/installed ## fix style and formatting where possible
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/ruff format
 
-generate: .venv/installed ## write the files that follow from the schemas or from meltano.yml
+generate: .venv/installed ## write the files that are generated from the schemas or meltano.yml
 	@for module in scripts.plugin_definitions scripts.dbt_models scripts.data_dictionary \
 		scripts.hub_definition; do $(BIN)/python -m $$module; done
 

@@ -1,6 +1,7 @@
-"""Charts as plotly.js draws them: objects with `data` and `layout`, readable from 340 pixels on.
+"""The charts of the page, as plotly.js takes them: objects with `data` and `layout`.
 
-What comes from outside is escaped: plotly.js takes text for HTML, links included.
+They are readable at widths from 340 pixels. Names from outside are escaped: plotly.js reads text as
+HTML, links included.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ BLUE, LIGHT_BLUE, ORANGE, GREY = "#1f5fbf", "#7fb2ea", "#c2500a", "#e8ecf1"
 _BLUES = [[0, "#eef3fa"], [0.5, "#6ea3e0"], [1, "#123f86"]]
 _FONT = {"family": "system-ui, sans-serif", "size": 13, "color": "#1c2330"}
 _BAR = 42  # pixels, with its label
-_LONGEST_LABEL = 24  # characters: beside it a second one fits on a phone
+_LONGEST_LABEL = 48  # characters above a bar that fit on a phone: a name and a note
 
 
 def shortened(text: str, length: int) -> str:
-    """Return a name in one line, without its middle if it is long: ends often tell names apart."""
+    """Return a name in one line; a long one loses its middle, as names often differ at the end."""
     text = " ".join(text.split())
     if len(text) <= length:
         return text
@@ -64,7 +65,7 @@ def bars(
         names: On the left.
         notes: On the right.
         values: How long the bars are.
-        marked: Which of them need attention.
+        marked: Which of them are orange.
         whole: The value of a bar of full length.
     """
     places = list(range(len(names)))
@@ -84,22 +85,21 @@ def bars(
     layout |= {"barmode": "overlay", "hovermode": "closest", "showlegend": False}
     layout["xaxis"] |= {"range": [0, whole], "visible": False}
     layout["yaxis"] |= {"range": [len(names) - 0.6, -0.9], "visible": False}
-    where = {"xref": "paper", "yshift": 16, "showarrow": False, "font": {"size": 12}}
-    for place, name in enumerate(names):
-        text = escaped(shortened(name, _LONGEST_LABEL))
-        layout["annotations"].append({**where, "x": 0, "xanchor": "left", "y": place, "text": text})
-        note = {"x": 1, "xanchor": "right", "y": place, "text": escaped(notes[place])}
-        layout["annotations"].append(
-            {**where, **note, "font": {"size": 12, "color": colors[place]}}
-        )
+    room = _LONGEST_LABEL - max(map(len, notes))
+    for place, (name, note, color) in enumerate(zip(names, notes, colors, strict=True)):
+        right = {"x": 1, "xanchor": "right", "font": {"size": 12, "color": color}}
+        layout["annotations"] += [
+            _label(shortened(name, room), place),
+            _label(note, place, **right),
+        ]
     return {"data": data, "layout": layout}
 
 
 def dots(groups: Mapping[str, Sequence[Dot]], x_title: str, y_title: str) -> Figure:
-    """Make a dot of each name, two shares and a count, which is its area.
+    """Make a scatter plot of dots whose area is their count.
 
     Args:
-        groups: The dots by the group's name; the second group needs attention.
+        groups: The dots by the name of their group; the second group is orange.
         x_title: What the first share is.
         y_title: What the second one is.
     """
@@ -134,7 +134,7 @@ def dots(groups: Mapping[str, Sequence[Dot]], x_title: str, y_title: str) -> Fig
 
 
 def heat(names: Sequence[str], values: Sequence[Sequence[float]], unit: str) -> Figure:
-    """Make a row per name of 24 hours, the darker the greater the value."""
+    """Make a heat map with a row of 24 hours per name; darker cells have greater values."""
     data = {
         "type": "heatmap",
         "x": list(range(24)),
@@ -167,9 +167,9 @@ def heat(names: Sequence[str], values: Sequence[Sequence[float]], unit: str) -> 
 
 
 def _label(text: str, place: int, **where: object) -> Figure:
-    """Make a text above a bar, on the left unless it is said."""
+    """Make a text above a bar, on the left unless `where` says otherwise."""
     above = {"xref": "paper", "x": 0, "xanchor": "left", "y": place, "yshift": 16}
-    return {**above, **where, "showarrow": False, "font": {"size": 12}, "text": escaped(text)}
+    return {"font": {"size": 12}, **above, **where, "showarrow": False, "text": escaped(text)}
 
 
 def _layout(height: int, **margins: int) -> Figure:

@@ -1,4 +1,4 @@
-"""The tables that target-postgres makes of the streams, for the data dictionary and dbt."""
+"""The tables that target-postgres creates for the streams, for the data dictionary and dbt."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Column:
         name: Its name.
         type: Its type in PostgreSQL.
         description: What it holds.
-        inner: If it is of objects, or of arrays of objects: their declared properties.
+        inner: The declared properties, if it holds objects or arrays of objects.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Table:
         name: Its name.
         description: What its rows are.
         keys: The columns of its primary key.
-        replication_key: The column that the bookmark is of, if there is one.
+        replication_key: The column that the bookmark refers to, if there is one.
         selected: Whether the tap reads the stream by default.
         columns: All columns but those that target-postgres adds.
     """
@@ -88,7 +88,7 @@ def _columns(schema: Schema) -> Iterator[Column]:
 
 
 def _type_of(schema: Schema) -> str:
-    """Return what target-postgres makes of a schema; docs/streams.md has the same in a table."""
+    """Return the type that target-postgres gives a column; docs/streams.md has them in a table."""
     types = {schema["type"]} if isinstance(schema["type"], str) else {*schema["type"]}
     types -= {"null"}
     if schema.get("format") == "date-time":

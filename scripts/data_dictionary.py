@@ -19,12 +19,12 @@ HEAD = "| column | type | |\n|---|---|---|\n"
 INDEX = """
 # Tables
 
-The table of each stream, with its columns as [target-postgres](../targets.md) makes them. What is
-in an object or in an array of objects is listed below its column, as `owner.id` or `tasks[].id`,
-with the type to cast it to: `(owner ->> 'myself')::boolean`. Dates are in UTC, amounts in US
-dollars. target-postgres adds columns of its own, whose names begin with `_sdc_`.
+The table of each stream, with its columns as [target-postgres](../targets.md) creates them. The
+properties of an object, or of the objects in an array, are listed below its column, as `owner.id`
+or `tasks[].id`, with the type to cast them to: `(owner ->> 'myself')::boolean`. Dates are in UTC,
+amounts in US dollars. target-postgres adds columns of its own, whose names begin with `_sdc_`.
 
-For the columns of the [models of dbt](../dbt.md), `meltano invoke dbt-postgres:docs` writes
+For the columns of the [dbt models](../dbt.md), run `meltano invoke dbt-postgres:docs` and open
 `transform/target/static_index.html`.
 
 | table | rows |

@@ -1,14 +1,15 @@
-"""Writes what in `transform` follows from the schemas of the tap: sources and staging models.
+"""Writes the sources and staging models in `transform`, from the schemas of the tap.
 
     python -m scripts.dbt_models
 
-Sources are the tables that target-postgres makes, with their columns. A staging model has a row per
-key: the fields in Toloka's names, its `id` named after the table, and what one level of objects
-holds as columns of its own. Marts are written by hand. A test fails when a file differs.
+Sources are the tables that target-postgres creates, with their columns. A staging model has one row
+per key: the fields under Toloka's names, `id` named after the table, and objects flattened one
+level deep. Marts are written by hand. A test fails when a file is not current.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "transform/models"
 HEADER = "Generated from tap_toloka/schemas: python -m scripts.dbt_models"
 
-# What `id` is called where the name of the table without its `s` would not do: in Toloka's words.
+# What `id` is called, in Toloka's words, where the singular of the table's name would not do.
 _IDS = {
     "app_batches": "batch_id",
     "app_items": "item_id",
@@ -32,13 +33,13 @@ _IDS = {
     "user_metadata": "user_id",
 }
 
-# What lies deeper than one level, or in an object that is free in form, and tables join by.
+# Columns for joins that lie deeper than one level, or in a free-form object.
 _FURTHER = {
     "operations": (("parameters", "pool_id"),),
     "pools": (("quality_control", "training_requirement", "training_pool_id"),),
 }
 
-# The values that Toloka's reference has; another one is a warning.
+# The values that Toloka's reference lists; the test of any other one only warns.
 _POOL = {
     "status": ("OPEN", "CLOSED", "ARCHIVED", "LOCKED"),
     "last_close_reason": (
@@ -116,7 +117,7 @@ def _sources(all_tables: tuple[Table, ...]) -> Yaml:
         "sources": [
             {
                 "name": "toloka",
-                "description": "What tap-toloka and target-postgres load.",
+                "description": "The tables that tap-toloka and target-postgres load.",
                 "schema": "{{ var('toloka_schema')"
                 " or env_var('TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA', 'tap_toloka') }}",
                 "tables": [*map(_source, all_tables)],
@@ -236,18 +237,19 @@ def _column_tests(table: Table, name: str, keys: list[str]) -> Iterator[Any]:
 _WARN = {"severity": "warn"}
 
 
-def _relations() -> list[_Relation]:
-    """Return the relations of docs/streams.md, but for those of labels."""
+@functools.cache
+def _relations() -> tuple[_Relation, ...]:
+    """Return the relations in the diagram of docs/streams.md."""
     text = (ROOT / "docs/streams.md").read_text()
     found = re.findall(
         r'^ +(\w+) [|}][|o]--[|o][|{] (\w+) : "(\S+) = (\S+)"$', text, flags=re.MULTILINE
     )
-    return [_Relation(*line) for line in found]
+    return tuple(_Relation(*line) for line in found)
 
 
 def _target(relation: _Relation) -> Yaml:
     (table,) = [table for table in tables() if table.name == relation.one]
-    # What belongs to a training has its ID as that of the pool.
+    # Rows of a training have its ID as their `pool_id`.
     layer = "int" if relation.one == "pools" else "stg"
     return {
         "to": f"ref('{layer}_toloka__{relation.one}')",

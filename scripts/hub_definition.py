@@ -1,7 +1,7 @@
 """Writes `hub/_data`: the definition of the tap for Meltano Hub, from `tap-toloka --about`.
 
-What the tap does not say of itself is taken from `meltano.yml`. The file lies where the repository
-of the Hub has it, sorted as its linter wants it. A test fails when it is not current.
+What `--about` does not say is taken from `meltano.yml`. The file has the path that it has in the
+Hub's repository, and is sorted as the Hub's linter wants it. A test fails when it is not current.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FILE = ROOT / f"hub/_data/meltano/extractors/tap-toloka/{VARIANT}.yml"
 
 
 def about() -> dict[str, Any]:
-    """Return what the tap says of itself."""
+    """Return the output of `tap-toloka --about`."""
     command = [sys.executable, "-m", "tap_toloka", "--about", "--format=json"]
     done = subprocess.run(command, check=True, capture_output=True)  # noqa: S603  # our own
     told: dict[str, Any] = json.loads(done.stdout)

@@ -34,7 +34,7 @@ def _definition(plugin: dict[str, Any]) -> str:
 
 
 def settings_of(loader: str) -> dict[str, Any]:
-    """Return the settings that `meltano.yml` gives to a loader, but for places."""
+    """Return the values that `meltano.yml` sets for a loader, except paths and variables."""
     loaders = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["loaders"]
     (definition,) = [one for one in loaders if one["name"] == loader]
     values = {setting["name"]: setting.get("value") for setting in definition["settings"]}

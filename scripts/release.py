@@ -1,7 +1,7 @@
 """`python -m scripts.release TAG`: print the notes of a release, or say why the tag is not one.
 
-The tag is `v` and the version of pyproject.toml, and CHANGELOG.md begins with the section of that
-version, which has a date. GitHub runs this before it installs anything: standard library only.
+The tag must be `v` and the version in pyproject.toml, and CHANGELOG.md must begin with the section
+of that version, with a date. GitHub runs this before anything is installed: standard library only.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = dict(re.findall(r'(?m)^(\w+) = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8")))
-"""What pyproject.toml says in plain texts, as `version` and `Repository`."""
+"""The plain strings of pyproject.toml, such as `version` and `Repository`."""
 
 
 class ReleaseError(Exception):
-    """This cannot be released; the message says what to mend."""
+    """This cannot be released; the message says what to fix."""
 
 
 def notes(tag: str, version: str, changelog: str) -> str:
-    """Return the section of a release, with links that lead into the repository from anywhere.
+    """Return the section of a release, with relative links made absolute.
 
     Args:
-        tag: What the release is tagged with.
+        tag: The tag of the release.
         version: The version of the package.
         changelog: The text of CHANGELOG.md.
 

@@ -1,7 +1,7 @@
 """The page that `make run` writes from the marts: one file that needs no network.
 
-The charts are drawn by plotly.js, which the file holds: they fit themselves to the width of a
-phone, and show numbers under the pointer. Each has its numbers in a table as well.
+The charts are drawn by plotly.js, which is part of the file. They fit the width of a phone and show
+numbers on hover. Below each chart is a table of its numbers.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Marts = dict[str, "list[Row] | None"]
-"""Rows of each mart; None of one that is not there."""
+"""The rows of each mart, or None if dbt has not built it."""
 
 MOST_ROWS = 15  # in a table, and bars in a chart
-MOST_STUCK = 5  # of these come first
+MOST_STUCK = 5  # stuck pools that come before the others
 MOST_DOTS = 1_000
 DAYS = 60
 DAYS_OF_TOTAL = 30
 LEAST_ACCURACY, LEAST_GOLDEN = 0.7, 10
-"""A Toloker with so many golden answers and a lower accuracy is marked."""
+"""A Toloker with at least that many golden answers and a lower accuracy is highlighted."""
 
-# Streams that the models of dbt are made of: it leaves out a mart if one is not said to be loaded.
+# The marts that the page shows, and the streams that dbt needs to build each.
 STREAMS = {
     "toloka__spend_by_day": ("assignments", "user_bonuses"),
     "toloka__pool_progress": ("assignments", "pools", "requester"),
@@ -67,11 +67,11 @@ class Section:
         text: What it shows, and how that is counted.
         order: Which rows of the table come first.
         columns: The columns of the table by their headings; the first holds text, others numbers.
-        notes: What else there is to say.
+        notes: Further remarks, such as why there is nothing to show.
         figure: The chart.
-        lines: The first rows of the table, as they are shown.
-        marked: Which of these need attention.
-        count: How many rows there are in all.
+        lines: The first rows of the table, formatted.
+        marked: Which of these are highlighted.
+        count: How many rows there are in total.
     """
 
     mart: str
@@ -90,7 +90,7 @@ class Section:
         rows = marts[self.mart]
         if rows is None:
             needed = " and ".join(f"toloka__using_{stream}: true" for stream in STREAMS[self.mart])
-            self.notes.append(f"There is no {self.mart}. dbt builds it with the vars {needed}.")
+            self.notes.append(f"There is no {self.mart}. To build it, set the dbt vars {needed}.")
         elif not rows:
             self.notes.append("There is nothing to show yet.")
         return rows or []
@@ -135,7 +135,7 @@ def _read(database: psycopg.Connection, mart: str) -> list[Row]:
 
 
 def _totals(marts: Marts, as_of: datetime | None) -> list[tuple[str, str]]:
-    """Return names and values of what stands at the top; a dash for what no mart tells."""
+    """Return the names and values of the key figures; a dash if the mart was not built."""
 
     def total(mart: str, values: Iterable[Any], form: str = "{:,}") -> str:
         return "-" if marts[mart] is None else form.format(sum(values))
@@ -163,7 +163,7 @@ def _spend(marts: Marts) -> Section:
         "toloka__spend_by_day",
         "Spend by day",
         "Rewards on the day an assignment was accepted, bonuses on the day they were paid. Days "
-        f"are in UTC; the chart has {DAYS} of them, up to the latest with any.",
+        f"are in UTC; the chart covers {DAYS} days, up to the latest day with any spend.",
         "Latest days",
         {"Day": "day", "Rewards": "rewards", "Bonuses": "bonuses", "Spend": "spend"},
     )
@@ -185,9 +185,9 @@ def _progress(marts: Marts) -> Section:
     section = Section(
         "toloka__pool_progress",
         "Pool progress",
-        "Answers that were submitted or accepted, as a share of those expected: the overlap of all "
-        "tasks, without control tasks. The forecast goes by the answers of the last day.",
-        f"Open pools: {MOST_STUCK} that are stuck longest, then by the forecast of their end",
+        "Answers submitted or accepted, as a share of those expected: the overlap of all tasks "
+        "except control tasks. The forecast assumes the pace of the last day.",
+        f"Open pools: the {MOST_STUCK} stuck longest, then by forecast end, other stuck ones last",
         {
             "Pool": "pool",
             "Progress": "progress",
@@ -204,8 +204,8 @@ def _progress(marts: Marts) -> Section:
         section.notes.append("No pool is open.")
     if rows and all(row["progress"] is None for row in rows):
         section.notes.append(
-            "How many answers are expected is known from tasks: select that stream, and set the "
-            "var toloka__using_tasks: true."
+            "To see how many answers are expected, select the stream tasks and set the dbt var "
+            "toloka__using_tasks: true."
         )
     if stuck := sum(row["quiet_since"] is not None for row in rows):
         section.notes.append(f"{stuck:,} of {len(rows):,} open pools are stuck (orange).")
@@ -237,7 +237,7 @@ def _open_pools(rows: list[Row], quiet: Mapping[str, datetime]) -> list[Row]:
 
 
 def _outlook(row: Row) -> str:
-    """Say in a few words how far a pool is, and what comes."""
+    """Return the label of a pool: its progress, and when it got stuck or will end."""
     progress = "unknown" if row["progress"] is None else f"{row['progress']:.0%}"
     if quiet := row["quiet_since"]:
         return f"{progress} · stuck since {quiet:%b} {quiet.day}"
@@ -251,8 +251,8 @@ def _quality(marts: Marts) -> Section:
         "toloka__toloker_quality",
         "Quality per Toloker",
         "Accuracy is the average correctness of answers to golden (control) tasks, agreement the "
-        "share of other answers that are the majority's. Each dot is a Toloker who has both, the "
-        "larger the more answers.",
+        "share of other answers that match the majority. Each dot is a Toloker with both; larger "
+        "dots have more answers.",
         "Lowest accuracy first, Tolokers with few golden answers last",
         {
             "Toloker": "user_id",
@@ -280,7 +280,7 @@ def _quality(marts: Marts) -> Section:
             group.append((row["user_id"], *shares, row["answers"]))
         section.figure = charts.dots(groups, "accuracy", "agreement")
     elif rows:
-        section.notes.append("Nobody has answers of both kinds yet.")
+        section.notes.append("No Toloker has both an accuracy and an agreement yet.")
     return section
 
 
@@ -299,8 +299,8 @@ def _throughput(marts: Marts) -> Section:
     section = Section(
         "toloka__throughput_by_hour",
         "Throughput by hour",
-        "Submitted assignments by project and hour of the day (UTC), over the last four weeks: the "
-        "average of the days on which any were submitted in the project.",
+        "Submitted assignments by project and hour of the day (UTC) over the last four weeks, "
+        "averaged over the days on which the project had any.",
         "Busiest hours",
         {
             "Project": "project",
@@ -366,7 +366,7 @@ def _named(row: Row, what: str) -> Row:
 
 
 def _cell(column: str, value: object) -> str:
-    """Return a value as it is shown."""
+    """Return a value, formatted for its column."""
     if value is None:
         return "-"
     if form := _FORMS.get(column):

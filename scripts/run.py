@@ -2,8 +2,8 @@
 
 Without a token in `.env` it reads an emulator of Toloka, and without an address it loads an
 embedded PostgreSQL that keeps its data in `.run/postgres`; both stop at the end. Later runs read
-only what is new: the emulated account grows from run to run. The marts are shown in a page as well,
-`.run/report.html`.
+only what is new: the emulated account grows from run to run. A page of charts is made from the
+marts, `.run/report.html`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LOG = FILES / "meltano.log"
 REPORT = FILES / "report.html"
 MELTANO = str(Path(sys.executable).with_name("meltano"))
 
-# The marts that are printed: a title, and what is printed of them.
+# The marts that are printed: a title and a query for each.
 SHOWN = {
     "toloka__spend_by_day": (
         "Spend by day",
@@ -69,8 +69,8 @@ SHOWN = {
 MOST_SHOWN = 10  # rows of each
 
 SECONDS_BETWEEN_UPDATES = 0.2
-MOST_LINES = 12  # of its log are printed if it fails
-ERROR = "[error "  # as that has it
+MOST_LINES = 12  # of Meltano's log are printed if it fails
+ERROR = "[error "  # how the log marks errors
 OF_DBT = re.compile("Completed with .* error|Encountered an error")  # why follows, then warnings
 OF_STREAMS = re.compile(r" s  .* failed because |\d of \d+ streams? read, ")
 
@@ -348,7 +348,7 @@ def is_selected(stream: str, patterns: list[str]) -> bool:
 
 
 def models_built() -> set[str]:
-    """Return the models that dbt has just built; older ones may be left of other selections."""
+    """Return the models that dbt has just built; the database may have older ones."""
     results = json.loads((ROOT / "transform/target/run_results.json").read_text())["results"]
     return {result["unique_id"].rpartition(".")[2] for result in results}
 

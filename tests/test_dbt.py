@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
+import socketserver
 import subprocess
+import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +26,10 @@ from tests.test_joins import RELATIONS
 from toloka_emulator import Emulator, make_account
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    import psycopg
 
     from tests.databases import Database
     from tests.loaded_account import LoadedAccount
@@ -135,17 +141,43 @@ def test_rows_that_belong_together_pass_all_tests_without_a_warning(
     assert re.search(r"PASS=\d{3} WARN=0 ERROR=0 SKIP=0", done.stdout)
 
 
-def test_a_clone_loads_and_builds_the_default_streams_in_the_database_of_the_target(
-    project: Project, database: Database
+@pytest.fixture
+def tcp_port(server: psycopg.Connection) -> Iterator[int]:
+    """Serve PostgreSQL on a port, as target-postgres takes no folder of a socket for `host`."""
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        while part := source.recv(65_536):
+            target.sendall(part)
+        target.shutdown(socket.SHUT_WR)
+
+    class Forward(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as postgres:
+                postgres.connect(f"{server.info.host}/.s.PGSQL.{server.info.port}")
+                answers = threading.Thread(target=copy, args=(postgres, self.request))
+                answers.start()
+                copy(self.request, postgres)
+                answers.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Forward) as forwarding:
+        thread = threading.Thread(target=forwarding.serve_forever)
+        thread.start()
+        yield forwarding.server_address[1]
+        forwarding.shutdown()
+        thread.join()
+
+
+def test_a_clone_loads_and_builds_the_default_streams_with_the_database_in_parts(
+    project: Project, database: Database, tcp_port: int
 ) -> None:
     parts = Dbt(project, database).variables
     with Emulator(rows=make_account(pools=5, assignments=20, now=datetime.now(timezone.utc))) as it:
         (project.root / ".env").write_text(
             f"TAP_TOLOKA_TOKEN={it.key}\n"
             f"TAP_TOLOKA_API_URL={it.url}\n"
-            # The target takes no folder of a socket as its host, and the URL first.
-            f"TARGET_POSTGRES_SQLALCHEMY_URL={database.url}\n"
-            f"TARGET_POSTGRES_HOST={parts['DBT_POSTGRES_HOST']}\n"
+            "TARGET_POSTGRES_HOST=127.0.0.1\n"
+            f"TARGET_POSTGRES_PORT={tcp_port}\n"
+            f"DBT_POSTGRES_PORT={tcp_port}\n"
             f"TARGET_POSTGRES_USER={parts['DBT_POSTGRES_USER']}\n"
             "TARGET_POSTGRES_PASSWORD=none\n"
             f"TARGET_POSTGRES_DATABASE={parts['DBT_POSTGRES_DATABASE']}\n"

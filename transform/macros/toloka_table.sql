@@ -1,7 +1,7 @@
 {#
-  The rows of a table, with all columns of sources.yml in their order. Columns that are not in the
-  database, as they are not selected in the tap, are null, and so is the JSON null that target-postgres
-  writes into jsonb. Rows that ACTIVATE_VERSION has marked as deleted are left out.
+  The rows of a source table, with all columns of sources.yml in order. Columns that the database lacks,
+  because the tap does not select them, are NULL. So is the JSON null that target-postgres writes
+  into jsonb columns. Rows that ACTIVATE_VERSION has marked as deleted are left out.
 #}
 {% macro toloka_table(table) %}
   {%- if not execute -%}

@@ -14,8 +14,8 @@ answered AS (
 ),
 
 wanted AS (
-    -- What is given out, and to how many Tolokers: tasks if suites are made by smart mixing, else
-    -- suites. Control and training tasks with infinite overlap are never done.
+    -- What is assigned, and to how many Tolokers: tasks in pools with smart mixing, task suites in
+    -- others. Control and training tasks with infinite overlap are never done, so they do not count.
     SELECT
         NULL::text AS pool_id,
         NULL::text AS thing,
@@ -107,7 +107,7 @@ SELECT
     progress,
     answers_per_hour,
     hours_left,
-    -- Not of pools that would take longer than ten years.
+    -- A forecast of more than ten years means nothing.
     CASE
         WHEN hours_left < 87600
             THEN date_trunc('minute', as_of + hours_left::double precision * interval '1 hour')

@@ -1,4 +1,4 @@
-{# A view, so that it is true whenever it is read. #}
+{# A view, so that it is current whenever it is queried. #}
 {{ config(
     enabled=var('toloka__using_assignments') and var('toloka__using_pools'),
     materialized='view',

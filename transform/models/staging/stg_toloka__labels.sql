@@ -50,7 +50,7 @@ labels AS (
 ),
 
 known AS (
-    -- An answer is right if it has each value of a known solution, which may leave out fields.
+    -- An answer is right if it has all values of a known solution, which may leave out fields.
     SELECT
         labels.assignment_id,
         labels.number,

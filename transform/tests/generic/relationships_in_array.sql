@@ -1,12 +1,12 @@
 {#
-  Each object of an array of objects refers to a row of another model.
+  Like `relationships`, for the objects in an array.
 
   Arguments:
-    array: The column that has the arrays.
+    array: The column with the arrays.
     key: The property of each object that refers to the other model.
     to: The other model.
-    field: The column that it refers to.
-    only: A condition for the objects that do.
+    field: The column of that model that it refers to.
+    only: A condition that restricts the test to some objects.
 #}
 {% test relationships_in_array(model, array, key, to, field, only='TRUE') %}
 
