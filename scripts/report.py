@@ -104,13 +104,16 @@ class Section:
         return [*shown]
 
 
-def write_report(database: psycopg.Connection, path: Path, built: Container[str]) -> None:
+def write_report(
+    database: psycopg.Connection, path: Path, built: Container[str], *, emulated: bool
+) -> None:
     """Write the page.
 
     Args:
         database: A connection whose search path names the schema of the marts.
         path: Where the page goes.
         built: The marts that are up to date.
+        emulated: Whether the rows come from the emulator, which the page then says.
     """
     marts = {name: _read(database, name) if name in built else None for name in STREAMS}
     makers = (_spend, _progress, _quality, _throughput, _cost)
@@ -122,6 +125,7 @@ def write_report(database: psycopg.Connection, path: Path, built: Container[str]
     as_of = max((row["as_of"] for row in marts["toloka__pool_progress"] or []), default=None)
     page = template.render(
         as_of=as_of and _cell("as_of", as_of),
+        emulated=emulated,
         totals=_totals(marts, as_of),
         sections=[make(marts) for make in makers],
         plotly=get_plotlyjs(),

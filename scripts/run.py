@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import itertools
 import json
 import os
 import re
@@ -19,8 +18,7 @@ import subprocess
 import sys
 import time
 import warnings
-from datetime import date, datetime, timezone
-from decimal import Decimal
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -32,6 +30,7 @@ from psycopg.sql import SQL, Identifier
 
 from scripts.columns import tables as tables_of_tap
 from scripts.live import shown
+from scripts.printed import SHOWN, answer, table
 from scripts.report import write_report
 
 if TYPE_CHECKING:
@@ -42,31 +41,6 @@ FILES = ROOT / ".run"
 LOG = FILES / "meltano.log"
 REPORT = FILES / "report.html"
 MELTANO = str(Path(sys.executable).with_name("meltano"))
-
-# The marts that are printed: a title and a query for each.
-SHOWN = {
-    "toloka__spend_by_day": (
-        "Spend by day",
-        "SELECT * FROM toloka__spend_by_day ORDER BY day DESC",
-    ),
-    "toloka__cost_per_label": (
-        "Cost per accepted label, by pool",
-        """
-        SELECT pool_id, pool, assignments, labels, cost, cost_per_label
-        FROM toloka__cost_per_label
-        ORDER BY cost_per_label DESC, cost DESC, pool_id
-        """,
-    ),
-    "toloka__stuck_pools": (
-        "Stuck pools",
-        """
-        SELECT pool_id, pool, quiet_since, last_submitted, active
-        FROM toloka__stuck_pools
-        ORDER BY quiet_since, pool_id
-        """,
-    ),
-}
-MOST_SHOWN = 10  # rows of each
 
 SECONDS_BETWEEN_UPDATES = 0.2
 MOST_LINES = 12  # of Meltano's log are printed if it fails
@@ -224,7 +198,7 @@ def read_and_sum_up(settings: Settings, *, emulated: bool, embedded: bool) -> No
         built = models_built()
         for name in SHOWN:
             sys.stdout.write(f"\n{answer(database, name, built)}")
-        write_report(database, REPORT, built)
+        write_report(database, REPORT, built, emulated=emulated)
         sys.stdout.write("\n")
         say("Report", f"{REPORT.as_uri()}: charts of these and other marts")
 
@@ -381,47 +355,6 @@ def tables(
         counted = database.execute(SQL(query).format(Identifier(name)), [since]).fetchall()
         counts[name] = counted[0]
     return counts
-
-
-def answer(database: psycopg.Connection, name: str, built: set[str]) -> str:
-    """Return the title and the first rows of a mart."""
-    title, query = SHOWN[name]
-    if name not in built:
-        return f"{title} ({name}): not built, as streams that it needs are not selected\n"
-    cursor = database.execute(SQL(query))
-    rows = cursor.fetchall()
-    count = f"{len(rows)} rows"
-    shown = f"first {MOST_SHOWN} of {count}" if len(rows) > MOST_SHOWN else count
-    head = [column.name.replace("_", " ") for column in cursor.description or ()]
-    return f"{title} ({name}, {shown})\n{table(head, rows[:MOST_SHOWN])}"
-
-
-def table(head: list[str], rows: list[tuple[object, ...]]) -> str:
-    """Format rows in columns: numbers right-aligned, everything else left-aligned."""
-    right = [
-        any(isinstance(value, (int, Decimal)) for value in column)
-        for column in zip(*rows, strict=True)
-    ]
-    cells = [head, *([_cell(value) for value in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = (
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in itertools.zip_longest(line, widths, right)
-        )
-        for line in cells
-    )
-    return "".join(f"  {line.rstrip()}\n" for line in lines)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, datetime):
-        return value.isoformat(" ", timespec="minutes")
-    if isinstance(value, str):  # may span several lines
-        return " ".join(value.split())
-    return value.isoformat() if isinstance(value, date) else f"{value:,}"
 
 
 def say(what: str, text: str) -> None:

@@ -126,6 +126,7 @@ def borderline_cases(now: datetime) -> dict[str, list[Json]]:
         assignments += [assignment(9_000_000 + number, "SUBMITTED", at) for _ in range(2)]
         assignments += [assignment(9_000_000 + number, "ACTIVE", at) for _ in range(number)]
     assignments.append(assignment(9_000_001, "ACCEPTED", ago(days=70), tasks=[], submitted=None))
+    assignments.append(assignment(9_000_007, "ACCEPTED", ago(days=10), accepted=None))
     bonus = {
         "id": "9000001",
         "user_id": "e" * 32,

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from meltano.core.plugin.singer.catalog import MetadataRule, select_metadata_rules
 
 from scripts import run
+from scripts.printed import SHOWN
 from tap_toloka.streams.assignments import Assignments
 from toloka_emulator import (
     NEW_POOLS,
@@ -32,8 +34,6 @@ from toloka_emulator import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.databases import Database
     from tests.projects import Project
     from toloka_emulator import Account, Json
@@ -120,9 +120,11 @@ def test_the_first_run_loads_everything_and_the_second_only_what_is_new(two_runs
 
 def test_a_run_prints_three_reports(two_runs: TwoRuns) -> None:
     rows = two_runs.accounts[1]
-    *answers, _ = two_runs.outputs[1].split("\n\n")[-4:]
+    *answers, report = two_runs.outputs[1].split("\n\n")[-4:]
+    page = Path(report.split()[1].removeprefix("file://").removesuffix(":")).read_text()
+    assert "The rows are made up by the emulator of Toloka." in page
     titles = [answer.partition("\n")[0] for answer in answers]
-    for (name, (title, _)), printed in zip(run.SHOWN.items(), titles, strict=True):
+    for (name, (title, _)), printed in zip(SHOWN.items(), titles, strict=True):
         assert printed.startswith(f"{title} ({name}, ")
     spend, cost, stuck = (answer.splitlines()[2:] for answer in answers)
     assert len(spend) == len(cost) == 10

@@ -211,7 +211,8 @@ def test_the_spend_of_a_day_is_what_was_accepted_and_the_bonuses_that_were_given
 ) -> None:
     rewards: defaultdict[date, Decimal] = defaultdict(Decimal)
     for row in with_status(marts, "ACCEPTED"):
-        rewards[moment(row["accepted"]).date()] += Decimal(row.get("reward") or 0)
+        at = row.get("accepted") or max(row[name] for name in ("created", "submitted"))
+        rewards[moment(at).date()] += Decimal(row.get("reward") or 0)
     bonuses: defaultdict[date, Decimal] = defaultdict(Decimal)
     for row in marts.rows("user_bonuses"):
         bonuses[moment(row["created"]).date()] += Decimal(row.get("amount") or 0)

@@ -165,7 +165,7 @@ def page_of(database: Database, path: Path, marts: Mapping[str, Sequence[Row]]) 
         for name, rows in marts.items():
             connection.execute(f"CREATE TABLE {name} ({TABLES[name]})".encode())
             insert(connection, name, rows)
-        write_report(connection, path / "report.html", marts)
+        write_report(connection, path / "report.html", marts, emulated=False)
     return Page((path / "report.html").read_text(encoding="utf-8"))
 
 
@@ -469,7 +469,7 @@ def test_the_vars_that_a_section_names_are_those_by_which_dbt_builds_its_mart(ma
 def test_a_page_of_what_dbt_builds_shows_all_of_it(marts: LoadedAccount, tmp_path: Path) -> None:
     with marts.database.connect() as connection:
         connection.execute("SET search_path TO toloka")
-        write_report(connection, tmp_path / "report.html", STREAMS)
+        write_report(connection, tmp_path / "report.html", STREAMS, emulated=False)
         counts = {
             name: connection.execute(query).fetchall()[0][0]
             for name, query in {

@@ -19,8 +19,8 @@
         )",
 ) }}
 
--- Assignments are taken apart again when they were loaded again: with or without a new date, and
--- however late. Labels of assignments that are gone, or were taken back, are deleted afterwards.
+-- An assignment that was loaded again is processed again: with or without a new date, and however
+-- late. Labels of assignments that are gone, or were taken back, are deleted afterwards.
 -- Those of assignments that were loaded meanwhile are kept as they were, until the next build.
 
 WITH assignments AS (
