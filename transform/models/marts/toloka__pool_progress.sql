@@ -61,7 +61,11 @@ lately AS (
     SELECT
         pool_id,
         count(*) / greatest(
-            least({{ hours }}, extract(epoch FROM max(as_of) - max(pools.last_started)) / 3600), 1
+            least(
+                {{ hours }},
+                extract(epoch FROM max(as_of) - max(pools.last_started))::numeric / 3600
+            ),
+            1
         ) AS answers_per_hour
     FROM answered
     JOIN {{ ref('int_toloka__pools') }} AS pools USING (pool_id)
