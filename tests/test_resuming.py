@@ -388,7 +388,8 @@ def test_a_signal_leaves_what_is_left_as_the_last_line(
             rest = tap.stdout.read()
         emulator.faults.clear()
         last = Run(rest)
-        assert tap.returncode == 128 + signum
+        # Sent at once, they may come to different threads, in any order.
+        assert tap.returncode in {128 + signum, 128 + signal.SIGTERM}
         assert [message["type"] for message in last.messages] == ["STATE"]
         again = run_inside(config, last.state)
     assert len(again.ids) == 300
