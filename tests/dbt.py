@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from tests.databases import Database
     from tests.projects import Project
 
-ALL_STREAMS: Mapping[str, bool] = {f"toloka__using_{stream.name}": True for stream in STREAMS}
+
+def using(*streams: str) -> dict[str, bool]:
+    """Return variables of the dbt project that say that these streams are loaded, and no others."""
+    return {f"toloka__using_{stream.name}": stream.name in streams for stream in STREAMS}
+
+
+ALL_STREAMS: Mapping[str, bool] = using(*(stream.name for stream in STREAMS))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples.nights import wait_for
+from tests.dbt import using
 from tests.loads import rows_in
 from tests.projects import REPOSITORY
 from toloka_emulator import Fault
@@ -138,6 +139,7 @@ def test_a_task_that_is_killed_leaves_no_run_behind_and_the_next_one_resumes(
     names = ("requester", "pools", "assignments", "user_bonuses", "tasks")
     select = json.dumps([f"{name}.*" for name in names])
     env = {"TAP_TOLOKA__SELECT": select, "TAP_TOLOKA_MAX_CONCURRENCY": "1"}
+    env["DBT_POSTGRES_VARS"] = json.dumps(using(*names))
     nights.emulator.faults.add(Fault(delay=1, times=None, path="*/tasks"))
     with airflow.start("dags", "test", "toloka", **env) as process:
         nights.wait_for_tasks()
