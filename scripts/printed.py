@@ -64,7 +64,7 @@ def table(head: list[str], rows: list[tuple[object, ...]]) -> str:
         any(isinstance(value, (int, Decimal)) for value in column)
         for column in zip(*rows, strict=True)
     ]
-    cells = [head, *([_cell(value) for value in row] for row in rows)]
+    cells = [head, *([cell(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = (
         "  ".join(
@@ -76,7 +76,8 @@ def table(head: list[str], rows: list[tuple[object, ...]]) -> str:
     return "".join(f"  {line.rstrip()}\n" for line in lines)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return a value as text in one line."""
     if value is None:
         return "-"
     if isinstance(value, datetime):

@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
-from scripts import charts
+from scripts import charts, printed
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -371,12 +371,8 @@ def _named(row: Row, what: str) -> Row:
 
 def _cell(column: str, value: object) -> str:
     """Return a value, formatted for its column."""
-    if value is None:
-        return "-"
-    if form := _FORMS.get(column):
+    if value is not None and (form := _FORMS.get(column)):
         return form.format(value)
     if isinstance(value, str):
         return charts.shortened(value, LONGEST_NAME)
-    if isinstance(value, datetime):
-        return value.isoformat(" ", timespec="minutes")
-    return value.isoformat() if isinstance(value, date) else f"{value:,}"
+    return printed.cell(value)

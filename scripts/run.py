@@ -343,7 +343,7 @@ def tables(
     database: psycopg.Connection, since: datetime | None = None
 ) -> dict[str, tuple[int, int]]:
     """Count the rows of each stream that has a table: in total, and read since a moment."""
-    streams = [path.stem for path in (ROOT / "tap_toloka/schemas").glob("*.json")]
+    streams = [table.name for table in tables_of_tap()]
     found = database.execute(
         "SELECT tablename FROM pg_tables"
         " WHERE schemaname = current_schema() AND tablename = ANY(%s) ORDER BY 1",
