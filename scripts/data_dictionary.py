@@ -5,15 +5,16 @@ python -m scripts.data_dictionary
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.columns import Column, Table, tables
+from scripts.release import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs/tables"
+FOLDER = ROOT / "docs/tables"
 HEADER = "<!-- Generated from tap_toloka/schemas: python -m scripts.data_dictionary -->\n"
 HEAD = "| column | type | |\n|---|---|---|\n"
 INDEX = """
@@ -71,11 +72,12 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     """Write all pages, and delete those of tables that are gone."""
+    texts = pages()
     FOLDER.mkdir(exist_ok=True)
     for path in FOLDER.glob("*.md"):
-        if path not in pages():
+        if path not in texts:
             path.unlink()
-    for path, text in pages().items():
+    for path, text in texts.items():
         path.write_text(text)
 
 

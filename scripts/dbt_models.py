@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import functools
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from scripts.columns import Column, Table, tables
+from scripts.release import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "transform/models"
 HEADER = "Generated from tap_toloka/schemas: python -m scripts.dbt_models"
 
@@ -81,7 +81,7 @@ class _Field(NamedTuple):
     description: str
 
 
-class _Relation(NamedTuple):
+class Relation(NamedTuple):
     """A line of the diagram in docs/streams.md: rows of `many` refer to one of `one`."""
 
     one: str
@@ -131,7 +131,7 @@ def _source(table: Table) -> Yaml:
     source: Yaml = {
         "name": table.name,
         "description": f"{table.description} Key: {keys}.",
-        "config": {"enabled": f"{{{{ var('toloka__using_{table.name}') }}}}"},
+        "config": {"enabled": _is_loaded(table.name)},
         "columns": [
             {"name": column.name, "data_type": column.type, "description": column.description}
             for column in table.columns
@@ -148,12 +148,16 @@ def _source(table: Table) -> Yaml:
     return source
 
 
+def _is_loaded(table: str) -> str:
+    return f"{{{{ var('toloka__using_{table}') }}}}"
+
+
 # Staging models
 
 
 def _staging_model(table: Table) -> str:
     columns = ",\n    ".join(
-        field.sql if field.sql == field.name else f"{field.sql} AS {field.name}"
+        field.sql if field.sql.strip('"') == field.name else f"{field.sql} AS {field.name}"
         for field in _fields(table)
     )
     return (
@@ -169,7 +173,7 @@ def _fields(table: Table) -> Iterator[_Field]:
     for column in table.columns:
         name = _name_of(table, column.name)
         sql = f'"{column.name}"' if column.name in _KEYWORDS else column.name
-        yield _Field(sql if name == column.name else name, sql, column.type, column.description)
+        yield _Field(name, sql, column.type, column.description)
         if column.type == "jsonb":
             for inner in column.inner:
                 field = _inner_field(column, inner)
@@ -188,12 +192,11 @@ def _name_of(table: Table, column: str) -> str:
 
 
 def _inner_field(column: Column, inner: Column) -> _Field:
-    sql = f"{column.name} ->> '{inner.name}'"
-    if inner.type.endswith("[]"):
-        sql = f"{column.name} -> '{inner.name}'"  # an array of texts, as it is
-    elif inner.type != "text":
-        sql = f"({sql})::{inner.type}"
-    kind = "jsonb" if inner.type.endswith("[]") else inner.type
+    sql, kind = f"{column.name} ->> '{inner.name}'", inner.type
+    if kind.endswith("[]"):  # an array of texts, as it is
+        sql, kind = f"{column.name} -> '{inner.name}'", "jsonb"
+    elif kind != "text":
+        sql = f"({sql})::{kind}"
     return _Field(f"{column.name}_{inner.name}", sql, kind, inner.description)
 
 
@@ -202,12 +205,12 @@ def _inner_field(column: Column, inner: Column) -> _Field:
 
 def _tested_model(table: Table) -> Yaml:
     columns: list[Yaml] = [
-        {"name": field.name.strip('"'), "data_type": field.type, "description": field.description}
+        {"name": field.name, "data_type": field.type, "description": field.description}
         for field in _fields(table)
     ]
     keys = [_name_of(table, key) for key in table.keys]
     for column in columns:
-        if tests := [*_column_tests(table, str(column["name"]), keys)]:
+        if tests := [*_column_tests(table, column["name"], keys)]:
             column["data_tests"] = tests
     model: Yaml = {
         "name": f"stg_toloka__{table.name}",
@@ -228,7 +231,7 @@ def _column_tests(table: Table, name: str, keys: list[str]) -> Iterator[Any]:
         yield "unique"
     if values := _VALUES.get(table.name, {}).get(name):
         yield {"accepted_values": {"arguments": {"values": [*values]}, "config": _WARN}}
-    for relation in _relations():
+    for relation in relations():
         field = "_".join(relation.reference.split("."))
         if relation.many == table.name and field == name:
             yield {"relationships": {"arguments": _target(relation), "config": _config(relation)}}
@@ -238,16 +241,16 @@ _WARN = {"severity": "warn"}
 
 
 @functools.cache
-def _relations() -> tuple[_Relation, ...]:
+def relations() -> tuple[Relation, ...]:
     """Return the relations in the diagram of docs/streams.md."""
     text = (ROOT / "docs/streams.md").read_text()
     found = re.findall(
         r'^ +(\w+) [|}][|o]--[|o][|{] (\w+) : "(\S+) = (\S+)"$', text, flags=re.MULTILINE
     )
-    return tuple(_Relation(*line) for line in found)
+    return tuple(Relation(*line) for line in found)
 
 
-def _target(relation: _Relation) -> Yaml:
+def _target(relation: Relation) -> Yaml:
     (table,) = [table for table in tables() if table.name == relation.one]
     # Rows of a training have its ID as their `pool_id`.
     layer = "int" if relation.one == "pools" else "stg"
@@ -257,13 +260,13 @@ def _target(relation: _Relation) -> Yaml:
     }
 
 
-def _config(relation: _Relation) -> Yaml:
+def _config(relation: Relation) -> Yaml:
     """Only warn: settings such as `filters` leave rows out that others refer to."""
-    return {**_WARN, "enabled": f"{{{{ var('toloka__using_{relation.one}') }}}}"}
+    return {**_WARN, "enabled": _is_loaded(relation.one)}
 
 
 def _array_relations(table: Table) -> Iterator[Yaml]:
-    for relation in _relations():
+    for relation in relations():
         if relation.many == table.name and "[]" in relation.reference:
             array, _, key = relation.reference.partition("[].")
             arguments = {"array": array, "key": key, **_target(relation)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from scripts.run import ROOT
+from scripts.release import ROOT
 
 FOLDER = ROOT / "meltano-plugins"
 HEADER = "# Generated from meltano.yml: python -m scripts.plugin_definitions\n"

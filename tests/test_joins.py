@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from scripts.dbt_models import relations
 from tap_toloka.streams import STREAMS
 from tests.projects import REPOSITORY
 from tests.runner import catalog_of
@@ -29,9 +30,7 @@ def block(language: str) -> str:
     return str(found)
 
 
-RELATIONS = re.findall(
-    r'^ +(\w+) [|}][|o]--[|o][|{] (\w+) : "(\S+) = (\S+)"$', block("mermaid"), flags=re.MULTILINE
-)
+RELATIONS = relations()
 
 
 def values_at(path: str, rows: list[Json]) -> set[str]:
